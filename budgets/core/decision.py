@@ -1,0 +1,135 @@
+"""The decision: why a campaign may not run. This is the only statement of the rules.
+
+SQL reads sets and writes sets; it never repeats what stands here.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from budgets.core import dayparting
+from budgets.core.periods import LocalDay
+
+
+class Hold(StrEnum):
+    """Why a campaign is not active, strongest reason first: the order is the precedence."""
+
+    OPERATOR = "operator"
+    BRAND_INACTIVE = "brand_inactive"
+    NOT_STARTED = "not_started"
+    ENDED = "ended"
+    BRAND_MONTHLY_BUDGET = "brand_monthly_budget"
+    CAMPAIGN_MONTHLY_BUDGET = "campaign_monthly_budget"
+    BRAND_DAILY_BUDGET = "brand_daily_budget"
+    CAMPAIGN_DAILY_BUDGET = "campaign_daily_budget"
+    OUTSIDE_HOURS = "outside_hours"
+    UNDECIDED = "undecided"
+    """Never an answer of `decide`: the row was written by a road that does not decide."""
+
+
+BUDGET_HOLDS = frozenset(
+    {
+        Hold.BRAND_MONTHLY_BUDGET,
+        Hold.CAMPAIGN_MONTHLY_BUDGET,
+        Hold.BRAND_DAILY_BUDGET,
+        Hold.CAMPAIGN_DAILY_BUDGET,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purse:
+    """Spend to date and budgets of a brand or campaign, in the brand's currency; ``None``: no limit."""
+
+    spent_today: Decimal = Decimal(0)
+    spent_this_month: Decimal = Decimal(0)
+    daily_budget: Decimal | None = None
+    monthly_budget: Decimal | None = None
+
+    @property
+    def day_is_spent(self) -> bool:
+        """Whether the daily budget is reached."""
+        return reached(self.spent_today, self.daily_budget)
+
+    @property
+    def month_is_spent(self) -> bool:
+        """Whether the monthly budget is reached."""
+        return reached(self.spent_this_month, self.monthly_budget)
+
+    def plus(self, *, today: Decimal, this_month: Decimal) -> "Purse":
+        """Return the purse after more spend (or a refund, negative)."""
+        return replace(
+            self,
+            spent_today=self.spent_today + today,
+            spent_this_month=self.spent_this_month + this_month,
+        )
+
+
+UNLIMITED = Purse()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrandFacts:
+    """What the decision asks of a brand. `today` and `hour` (0-23) are local to it."""
+
+    is_active: bool
+    purse: Purse
+    today: date
+    hour: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignFacts:
+    """What the decision asks of a campaign. Hours are local and whole, the end exclusive."""
+
+    is_enabled: bool
+    starts_on: date | None = None
+    ends_on: date | None = None
+    allowed_start_hour: int = 0
+    allowed_end_hour: int = 24
+    purse: Purse = UNLIMITED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that decides about one campaign at one instant."""
+
+    brand: BrandFacts
+    campaign: CampaignFacts
+
+
+def reached(spent: Decimal, budget: Decimal | None) -> bool:
+    """Tell whether `spent` has reached `budget`: inclusive, to the last micro-unit."""
+    return budget is not None and spent >= budget
+
+
+def decide(facts: Facts) -> tuple[Hold, ...]:
+    """Return every hold that applies, strongest first; none: the campaign is active."""
+    brand, campaign = facts.brand, facts.campaign
+    applies = {
+        Hold.OPERATOR: not campaign.is_enabled,
+        Hold.BRAND_INACTIVE: not brand.is_active,
+        Hold.NOT_STARTED: campaign.starts_on is not None and brand.today < campaign.starts_on,
+        Hold.ENDED: campaign.ends_on is not None and brand.today > campaign.ends_on,
+        Hold.BRAND_MONTHLY_BUDGET: brand.purse.month_is_spent,
+        Hold.CAMPAIGN_MONTHLY_BUDGET: campaign.purse.month_is_spent,
+        Hold.BRAND_DAILY_BUDGET: brand.purse.day_is_spent,
+        Hold.CAMPAIGN_DAILY_BUDGET: campaign.purse.day_is_spent,
+        Hold.OUTSIDE_HOURS: not dayparting.is_open(
+            campaign.allowed_start_hour, campaign.allowed_end_hour, brand.hour
+        ),
+    }
+    return tuple(hold for hold in Hold if applies.get(hold, False))
+
+
+def next_change(day: LocalDay, windows: set[tuple[int, int]], now: datetime) -> datetime:
+    """Return the earliest instant after `now` at which time alone could change a decision.
+
+    `windows` are the allowed hours of the brand's campaigns. Flights, months and budgets turn only
+    at a local midnight, which is the day's end.
+    """
+    return min(
+        (dayparting.next_change(day, start, end, now) for start, end in windows),
+        default=day.ends_at,
+    )
