@@ -1,0 +1,115 @@
+"""The money field: ``Decimal`` in Python, whole micro-units in the database."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models.expressions import Combinable, register_combinable_fields
+
+from budgets.core import money
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    # At run time Django's fields take no type arguments.
+    _Field = models.Field[str | int | float | Decimal | Combinable, Decimal]
+else:
+    _Field = models.Field
+
+
+class AmountRefused(ValidationError, money.InvalidAmount):
+    """An amount that cannot be meant, as forms and as plain callers expect to be told."""
+
+
+class MoneyField(_Field):
+    """An amount in the brand's currency, exact to the micro-unit.
+
+    Not an integer field to the ORM, so that ``F("spent") + Decimal(5)`` fails aloud instead of
+    adding five millionths.
+    """
+
+    _pyi_private_set_type: str | int | float | Decimal | Combinable
+    _pyi_private_get_type: Decimal
+    _pyi_lookup_exact_type: str | int | float | Decimal
+    description = "Amount of money"
+
+    def get_internal_type(self) -> str:
+        """Store as the database's 64-bit integer."""
+        return "BigIntegerField"
+
+    def from_db_value(
+        self, value: int | Decimal | None, expression: object, connection: BaseDatabaseWrapper
+    ) -> Decimal | None:
+        """Turn stored micro-units (a sum arrives as ``Decimal`` from PostgreSQL) into an amount."""
+        return None if value is None else money.from_micros(int(value))
+
+    def to_python(self, value: Any) -> Decimal | None:
+        """Return the exact amount, or refuse in words."""
+        if value is None:
+            return None
+        try:
+            return money.parse_amount(value)
+        except money.InvalidAmount as error:
+            raise AmountRefused(str(error), code="invalid_amount") from None
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return micro-units for the database."""
+        value = super().get_prep_value(value)
+        if value is None or hasattr(value, "resolve_expression"):
+            return value
+        amount = self.to_python(value)
+        return None if amount is None else money.to_micros(amount)
+
+    def get_db_prep_value(
+        self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False
+    ) -> Any:
+        """Hand micro-units over unchanged."""
+        return value if prepared else self.get_prep_value(value)
+
+    def value_to_string(self, obj: models.Model) -> str:
+        """Serialise without loss."""
+        value = self.value_from_object(obj)
+        return "" if value is None else money.plain(value)
+
+    def formfield(self, **kwargs: Any) -> forms.Field | None:  # type: ignore[override]  # narrower on purpose
+        """Return a text box that keeps every digit typed."""
+        return super().formfield(**{"form_class": MoneyFormField, **kwargs})
+
+
+# Sums and differences of amounts are amounts.
+register_combinable_fields(MoneyField, Combinable.ADD, MoneyField, MoneyField)
+register_combinable_fields(MoneyField, Combinable.SUB, MoneyField, MoneyField)
+
+
+class MoneyFormField(forms.CharField):
+    """Read an amount as typed; NaN, 1e30 and seven decimals are refused by name."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.pop("max_length", None)
+        super().__init__(**{"empty_value": None, "max_length": 40, **kwargs})
+        self.widget.attrs.setdefault("inputmode", "decimal")
+
+    def to_python(self, value: Any) -> Any:
+        """Return the exact amount, or ``None`` for an empty box."""
+        text = value if isinstance(value, Decimal) else super().to_python(value)
+        if text in self.empty_values:
+            return None
+        try:
+            return money.parse_amount(text)
+        except money.InvalidAmount as error:
+            raise ValidationError(f"The amount {error}.", code="invalid_amount") from None
+
+    def prepare_value(self, value: Any) -> Any:
+        """Show an amount without exponent."""
+        return money.plain(value) if isinstance(value, Decimal) else value
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Compare amounts, not their spelling: 12.5 is 12.50."""
+        try:
+            return bool(self.to_python(data) != self.to_python(initial))
+        except ValidationError:
+            return True
