@@ -1,0 +1,372 @@
+"""Record spend: into the ledger exactly once, into the totals, and decide, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from django.conf import settings
+from django.db import connection
+
+from budgets.core import money, periods
+from budgets.core.decision import Purse
+from budgets.core.money import InvalidAmount
+from budgets.models import Brand, Campaign, Spend
+from budgets.services import counting, enforcement, rollover
+from budgets.services.counting import Account, Entry
+from budgets.services.enforcement import Trigger
+from budgets.services.rollover import Moment
+from budgets.services.transactions import chunks, settle
+
+MAX_SOURCE = 100
+MAX_ID = 200
+MAX_BATCH = 5000
+"""Events a transaction: beyond this nothing is gained, and others wait longer for the brands."""
+LARGEST_KEY = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendEvent:
+    """An amount that was spent, as it was reported.
+
+    The local day is `date`, or else follows from `occurred_at` (aware) in the brand's zone.
+    `external_id` is the reporter's own id, unique within its source; `currency`, when given, must
+    be the brand's.
+    """
+
+    campaign_id: int
+    amount: object
+    date: date | None = None
+    occurred_at: datetime | None = None
+    external_id: str | None = None
+    currency: str | None = None
+
+
+class Answer(StrEnum):
+    """What became of an event."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"
+    """The same was recorded before; nothing changed."""
+    CONFLICT = "conflict"
+    """Something else was recorded under this id; nothing changed."""
+    REJECTED = "rejected"
+    """It cannot be meant; nothing changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer to one event; unless it was recorded, which `field` is wrong and what to do."""
+
+    answer: Answer
+    code: str = ""
+    field: str = ""
+    words: str = ""
+
+
+RECORDED = Result(Answer.RECORDED)
+DUPLICATE = Result(Answer.DUPLICATE, "duplicate", "external_id", "this was recorded before")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The answers to a batch, in its order; the ids of campaigns it paused (and, by refunds, resumed)."""
+
+    results: tuple[Result, ...]
+    paused: tuple[int, ...] = ()
+    resumed: tuple[int, ...] = ()
+
+    def count(self, answer: Answer) -> int:
+        """Return how many events got this answer."""
+        return sum(result.answer is answer for result in self.results)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line(Entry):
+    """An event that may be recorded: a row of the ledger to be."""
+
+    occurred_at: datetime | None
+    external_id: str | None
+    date_was_given: bool
+
+
+def record(events: Sequence[SpendEvent], *, source: str, now: datetime) -> Receipt:
+    """Record `events` as reported by `source`; answer each, in one transaction with what follows.
+
+    Whoever reads "recorded" can already read the pauses that it caused. Raises ``ValueError`` for a
+    source that is no name and for more than `MAX_BATCH` events.
+    """
+    if problem := unfit_text(source, MAX_SOURCE):
+        raise ValueError(f"source: {problem}")
+    if len(events) > MAX_BATCH:
+        raise ValueError(f"events: {len(events)} in one batch; {MAX_BATCH} are the most")
+    return settle(lambda: _record(events, source, now))
+
+
+def moments_of(campaign_ids: Iterable[int], now: datetime) -> dict[int, Moment]:
+    """Return the moment of each campaign's brand, by campaign, without locking anything.
+
+    For doors that want to check events before they are recorded (see `examine`).
+    """
+    brand_of = _brands_of(campaign_ids)
+    brands = Brand.objects.filter(pk__in=set(brand_of.values()))
+    moments = rollover.preview(brands, now)
+    return {
+        campaign_id: moments[brand_id]
+        for campaign_id, brand_id in brand_of.items()
+        if brand_id in moments
+    }
+
+
+def examine(event: SpendEvent, moment: Moment | None, now: datetime) -> Line | Result:
+    """Return the row to be recorded for `event`, or why there is none.
+
+    `moment` is that of the campaign's brand; ``None`` when there is no such campaign.
+    """
+    if moment is None:
+        return _rejected(
+            "unknown_campaign", "campaign", f"there is no campaign {event.campaign_id}"
+        )
+    try:
+        amount = money.parse_amount(event.amount)
+    except InvalidAmount as error:
+        return _rejected("invalid_amount", "amount", str(error))
+    if event.external_id is not None and (problem := unfit_text(event.external_id, MAX_ID)):
+        return _rejected("invalid_external_id", "external_id", problem)
+    brand = moment.brand
+    if event.currency is not None and event.currency != brand.currency:
+        return _rejected(
+            "wrong_currency",
+            "currency",
+            f"{event.currency[:20]!r} is not the brand's currency; amounts are not converted, "
+            f"give them in {brand.currency}",
+        )
+    if event.occurred_at is not None and (late := _unfit_instant(event.occurred_at, now)):
+        return _rejected(late[0], "occurred_at", late[1])
+    day = event.date
+    if day is None:
+        if event.occurred_at is None:
+            return _rejected(
+                "date_missing", "date", "say when it was spent: date or occurred_at"
+            )
+        # The reporter's clock may be ahead of ours; by ours it cannot have happened after now.
+        day = min(event.occurred_at, now).astimezone(moment.zone).date()
+    today = moment.day.date
+    if day > today:
+        return _rejected(
+            "future_date",
+            "date",
+            f"{day} is in the future; it is {today} in {moment.zone.key}",
+        )
+    if day < (oldest := today - timedelta(days=settings.SPEND_MAX_AGE_DAYS)):
+        return _rejected(
+            "date_too_old",
+            "date",
+            f"{day} is too long ago; the oldest day that is accepted is {oldest} "
+            "(SPEND_MAX_AGE_DAYS)",
+        )
+    return Line(
+        campaign_id=event.campaign_id,
+        brand_id=brand.pk,
+        date=day,
+        amount=amount,
+        occurred_at=event.occurred_at,
+        external_id=event.external_id,
+        date_was_given=event.date is not None,
+    )
+
+
+def unfit_text(text: str, longest: int) -> str:
+    """Say in words why `text` cannot be a name or an id; empty when it can."""
+    if not text or text != text.strip():
+        return "is empty or has spaces around it; leave it out or write it without"
+    if len(text) > longest:
+        return f"has {len(text)} characters; {longest} are the most"
+    if not text.isprintable():
+        # NUL is stored by SQLite and refused by PostgreSQL; a line break forges a line of a log.
+        return "has control or invisible characters; write it without"
+    return ""
+
+
+def _record(events: Sequence[SpendEvent], source: str, now: datetime) -> Receipt:
+    brand_of = _brands_of(event.campaign_id for event in events)
+    turned = rollover.turn(Brand.objects.filter(pk__in=set(brand_of.values())).locked(), now)
+    enforcement.note_troubles(turned.troubles, now)
+    moments = turned.by_brand()
+    read = counting.accounts(brand_of, moments)
+
+    results: list[Result | None] = [None] * len(events)
+    lines: dict[int, Line] = {}
+    for at, event in enumerate(events):
+        brand_id = brand_of.get(event.campaign_id)
+        if brand_id in turned.troubles:
+            results[at] = _rejected(
+                "brand_in_trouble", "campaign", f"its brand: {turned.troubles[brand_id]}"
+            )
+            continue
+        examined = examine(event, moments.get(brand_id) if brand_id else None, now)
+        if isinstance(examined, Result):
+            results[at] = examined
+        else:
+            lines[at] = examined
+    for at in _too_large(lines, moments, read):
+        results[at] = _rejected(
+            "total_too_large", "amount", "the total would be larger than can be kept"
+        )
+        del lines[at]
+
+    # Only the first of an id goes to the database; the others are compared with it.
+    firsts: dict[str, int] = {}
+    for at, line in lines.items():
+        if line.external_id is not None:
+            firsts.setdefault(line.external_id, at)
+    to_insert = [
+        line
+        for at, line in lines.items()
+        if line.external_id is None or firsts[line.external_id] == at
+    ]
+    inserted = _insert(to_insert, source, now)
+    known = _recorded(source, [key for key in firsts if key not in inserted])
+    for at, line in lines.items():
+        key = line.external_id
+        if key is None or (key in inserted and firsts[key] == at):
+            results[at] = RECORDED
+        else:
+            results[at] = _compared(line, lines[firsts[key]] if key in inserted else known[key])
+
+    recorded = [line for at, line in lines.items() if results[at] is RECORDED]
+    crossed = counting.count(recorded, moments, read)
+    # A due brand is looked at as well: what it would say now may differ from what it said last.
+    due = [moment for moment in turned.moments if moment.brand.due_at <= now]
+    to_decide = {moment.brand.pk: moment for moment in [*crossed, *due]}
+    outcome = enforcement.enforce(
+        [to_decide[pk] for pk in sorted(to_decide)], trigger=Trigger.SPEND, now=now
+    )
+    return Receipt(
+        results=tuple(result for result in results if result is not None),
+        paused=outcome.paused,
+        resumed=outcome.resumed,
+    )
+
+
+def _brands_of(campaign_ids: Iterable[int]) -> dict[int, int]:
+    # Read before the lock: a campaign belongs to its brand for good.
+    ids = sorted({pk for pk in campaign_ids if 0 < pk <= LARGEST_KEY})
+    return {
+        pk: brand_id
+        for chunk in chunks(ids)
+        for pk, brand_id in Campaign.objects.filter(pk__in=chunk).values_list("pk", "brand_id")
+    }
+
+
+def _too_large(
+    lines: Mapping[int, Line], moments: Mapping[int, Moment], read: Mapping[int, Account]
+) -> list[int]:
+    """Return the places of events after which a total might not fit the database's integer."""
+    room: dict[tuple[str, int], Decimal] = {}
+    refused = []
+    for at, line in lines.items():
+        brand_key, campaign_key = ("brand", line.brand_id), ("campaign", line.campaign_id)
+        moment = moments[line.brand_id]
+        if brand_key not in room:
+            room[brand_key] = _room(rollover.purse(moment.brand, moment.day.date))
+        if campaign_key not in room:
+            room[campaign_key] = _room(read[line.campaign_id].purse)
+        size = abs(line.amount)
+        if size > min(room[brand_key], room[campaign_key]):
+            refused.append(at)
+        else:
+            room[brand_key] -= size
+            room[campaign_key] -= size
+    return refused
+
+
+def _room(purse: Purse) -> Decimal:
+    return money.MAX_TOTAL - max(abs(purse.spent_today), abs(purse.spent_this_month))
+
+
+def _insert(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
+    """Insert rows of the ledger; return the external ids that were new. Rows without one always are.
+
+    One statement a thousand rows. `bulk_create(ignore_conflicts=True)` would not say what it
+    inserted. In the order of their ids, so that two batches with the same ids wait, not deadlock.
+    """
+    adapt_date = connection.ops.adapt_datefield_value
+    adapt_instant = connection.ops.adapt_datetimefield_value
+    inserted: set[str] = set()
+    for chunk in chunks(sorted(lines, key=lambda line: line.external_id or "")):
+        rows = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s)"] * len(chunk))
+        statement = (
+            f"INSERT INTO {connection.ops.quote_name(Spend._meta.db_table)}"  # noqa: S608  # our own table's name
+            " (campaign_id, date, amount, occurred_at, source, external_id, is_counted, created_at)"
+            f" VALUES {rows} ON CONFLICT (source, external_id) DO NOTHING RETURNING external_id"
+        )
+        params = [
+            value
+            for line in chunk
+            for value in (
+                line.campaign_id,
+                adapt_date(line.date),
+                money.to_micros(line.amount),
+                adapt_instant(line.occurred_at),
+                source,
+                line.external_id,
+                True,
+                adapt_instant(now),
+            )
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(statement, params)
+            inserted.update(key for (key,) in cursor.fetchall() if key is not None)
+    return inserted
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What was recorded under an id."""
+
+    campaign_id: int
+    date: date
+    amount: Decimal
+    occurred_at: datetime | None
+
+
+def _recorded(source: str, external_ids: Sequence[str]) -> dict[str, _Before]:
+    return {
+        row[0]: _Before(*row[1:])
+        for chunk in chunks(external_ids)
+        for row in Spend.objects.filter(source=source, external_id__in=chunk).values_list(
+            "external_id", "campaign_id", "date", "amount", "occurred_at"
+        )
+    }
+
+
+def _compared(line: Line, before: Line | _Before) -> Result:
+    # Without a date its day followed from `occurred_at`, in a zone that may have changed since.
+    same_day = line.date == before.date or (
+        not line.date_was_given and line.occurred_at == before.occurred_at
+    )
+    if same_day and (line.campaign_id, line.amount) == (before.campaign_id, before.amount):
+        return DUPLICATE
+    return Result(
+        Answer.CONFLICT,
+        "conflict",
+        "external_id",
+        f"{line.external_id!r} was recorded before as {money.plain(before.amount)} of campaign "
+        f"{before.campaign_id} on {before.date}; use another id, or a negative amount to correct it",
+    )
+
+
+def _unfit_instant(instant: datetime, now: datetime) -> tuple[str, str] | None:
+    if instant.tzinfo is None:
+        return "no_offset", "has no UTC offset; write 2026-01-31T09:00:00Z"
+    if instant > now + periods.CLOCK_SKEW:
+        return "future_date", f"{instant.isoformat()} is in the future; it is {now.isoformat()}"
+    return None
+
+
+def _rejected(code: str, field: str, words: str) -> Result:
+    return Result(Answer.REJECTED, code, field, words)
