@@ -1,0 +1,69 @@
+"""One log for Django, Celery and gunicorn: lines for people, or JSON for machines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict, WrappedLogger
+
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+CONTROL |= {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r", 0x2028: "\\u2028", 0x2029: "\\u2029"}
+
+
+def escape_control(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Write line ends and terminal codes out: the name of a brand must not forge a line."""
+    event["event"] = str(event["event"]).translate(CONTROL)
+    return event
+
+
+def config(form: str) -> dict[str, Any]:
+    """Return Django's LOGGING for "console" or "json"."""
+    stamp: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    render: list[structlog.typing.Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    ]
+    if form == "json":
+        render += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        plain = structlog.dev.plain_traceback
+        render += [
+            escape_control,
+            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain, pad_event_to=0),
+        ]
+    structlog.configure(
+        processors=[*stamp, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "one": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": stamp,
+                "processors": render,
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "one"}},
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+        "loggers": {
+            # Django's own handlers would print each line a second time.
+            "django": {"handlers": [], "propagate": True},
+            "django.server": {"handlers": [], "propagate": True},
+            "gunicorn.error": {"handlers": [], "propagate": True},
+            "gunicorn.access": {"handlers": [], "propagate": True},
+        },
+    }
