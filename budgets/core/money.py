@@ -36,7 +36,7 @@ def parse_amount(value: object) -> Decimal:
     if isinstance(value, str):
         return _parse_text(value)
     if isinstance(value, float):
-        value = Decimal(repr(value))
+        value = Decimal(float.__repr__(value))  # numpy's repr is not a number
     if isinstance(value, int):
         value = Decimal(value)
     if isinstance(value, Decimal):
@@ -85,7 +85,7 @@ def _parse_text(text: str) -> Decimal:
 def _checked(number: Decimal) -> Decimal:
     if not number.is_finite():
         raise InvalidAmount(f"{number} is not a finite amount; write a number such as 12.50")
-    if abs(number) >= LIMIT:
+    if number.copy_abs() >= LIMIT:
         raise InvalidAmount(
             f"{number:.3e} has more than {MAX_WHOLE_DIGITS} digits before the point; "
             "that cannot be meant"

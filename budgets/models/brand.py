@@ -36,7 +36,7 @@ class BrandQuerySet(models.QuerySet["Brand"]):
         return self.exclude(trouble="")
 
     def locked(self) -> Self:
-        """The mutex of everything that decides: take it in id order, read the rest afterwards."""
+        """Lock the mutex of everything that decides, in id order; read the rest afterwards."""
         return self.order_by("pk").select_for_update(no_key=True)
 
     def update(self, **values: Any) -> int:
@@ -160,7 +160,7 @@ class Brand(models.Model):
 
     def clean(self) -> None:
         """Refuse another currency once money was spent in the old one."""
-        if self.pk is None:
+        if self._state.adding:
             return
         before = Brand.objects.filter(pk=self.pk).exclude(currency=self.currency).first()
         if before is not None and before.campaigns.filter(spends__isnull=False).exists():
@@ -171,7 +171,7 @@ class Brand(models.Model):
                 }
             )
 
-    def save(self, **kwargs: Any) -> None:  # type: ignore[override]  # keywords only, as Django 6 will
+    def save(self, **kwargs: Any) -> None:
         """Write what people may write. The next pass, or the service that calls, decides.
 
         The derived columns of an existing row stay as they are in the database: a copy read a
@@ -181,7 +181,10 @@ class Brand(models.Model):
             self.start_undecided()
         else:
             self.due_at = AT_ONCE
-            kwargs["update_fields"] = {*columns_to_write(self, kwargs.get("update_fields")), "due_at"}
+            kwargs["update_fields"] = {
+                *columns_to_write(self, kwargs.get("update_fields")),
+                "due_at",
+            }
         super().save(**kwargs)
 
 

@@ -45,9 +45,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
             raise CampaignCannotMove
         with transaction.atomic(using=self.db):
             # The brand first: it is the mutex of everything that decides.
-            Brand.objects.using(self.db).filter(
-                pk__in=self.order_by().values("brand_id")
-            ).update()
+            Brand.objects.using(self.db).filter(pk__in=self.order_by().values("brand_id")).update()
             return super().update(**values)
 
     def write(self, **values: Any) -> int:
@@ -196,7 +194,7 @@ class Campaign(models.Model):
         if self.hold == Hold.UNDECIDED:
             self.is_active = False
 
-    def save(self, **kwargs: Any) -> None:  # type: ignore[override]  # keywords only, as Django 6 will
+    def save(self, **kwargs: Any) -> None:
         """Write what people may write. The next pass, or the service that calls, decides.
 
         The derived columns of an existing row stay as they are in the database: a copy read a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -15,17 +15,21 @@ from budgets.core import money
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    # At run time Django's fields take no type arguments.
-    _Field = models.Field[str | int | float | Decimal | Combinable, Decimal]
-else:
+SetT = TypeVar("SetT", contravariant=True)
+GetT = TypeVar("GetT", covariant=True)
+
+if TYPE_CHECKING:
     _Field = models.Field
+else:
+    # At run time Django's fields take no type arguments.
+    _Field = {(SetT, GetT): models.Field}
 
 
 class AmountRefused(ValidationError, money.InvalidAmount):
     """An amount that cannot be meant, as forms and as plain callers expect to be told."""
 
 
-class MoneyField(_Field):
+class MoneyField(_Field[SetT, GetT]):
     """An amount in the brand's currency, exact to the micro-unit.
 
     Not an integer field to the ORM, so that ``F("spent") + Decimal(5)`` fails aloud instead of
@@ -72,10 +76,10 @@ class MoneyField(_Field):
 
     def value_to_string(self, obj: models.Model) -> str:
         """Serialise without loss."""
-        value = self.value_from_object(obj)
+        value: Decimal | None = self.to_python(self.value_from_object(obj))
         return "" if value is None else money.plain(value)
 
-    def formfield(self, **kwargs: Any) -> forms.Field | None:  # type: ignore[override]  # narrower on purpose
+    def formfield(self, **kwargs: Any) -> forms.Field | None:
         """Return a text box that keeps every digit typed."""
         return super().formfield(**{"form_class": MoneyFormField, **kwargs})
 
@@ -90,7 +94,9 @@ class MoneyFormField(forms.CharField):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.pop("max_length", None)
-        super().__init__(**{"empty_value": None, "max_length": 40, **kwargs})
+        # Not the field's own max_length: Django would measure the Decimal, which has no length.
+        super().__init__(**{"empty_value": None, **kwargs})
+        self.widget.attrs.setdefault("maxlength", "40")
         self.widget.attrs.setdefault("inputmode", "decimal")
 
     def to_python(self, value: Any) -> Any:

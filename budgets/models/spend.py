@@ -43,13 +43,13 @@ class AppendOnlyModel(models.Model):
     class Meta:
         abstract = True
 
-    def save(self, **kwargs: Any) -> None:  # type: ignore[override]  # keywords only, as Django 6 will
+    def save(self, **kwargs: Any) -> None:
         """Add the row; refuse to write an existing one again."""
         if not self._state.adding:
             raise AppendOnly
         super().save(**{"force_insert": True, **kwargs})
 
-    def delete(self, **kwargs: Any) -> tuple[int, dict[str, int]]:  # type: ignore[override]  # as above
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Refuse."""
         raise AppendOnly
 
@@ -85,9 +85,7 @@ class Spend(AppendOnlyModel):
     occurred_at = models.DateTimeField(null=True, blank=True)
     source = models.CharField(max_length=100, default="", db_default="", blank=True)
     external_id = models.CharField("external ID", max_length=200, null=True, blank=True)
-    is_counted = models.BooleanField(
-        "counted", default=False, db_default=False, editable=False
-    )
+    is_counted = models.BooleanField("counted", default=False, db_default=False, editable=False)
     created_at = models.DateTimeField("recorded", db_default=Now(), editable=False)
 
     objects = models.Manager.from_queryset(SpendQuerySet)()

@@ -64,13 +64,21 @@ class TotalTooLarge(ValueError):
 def accounts(campaign_ids: Iterable[int], moments: Mapping[int, Moment]) -> dict[int, Account]:
     """Read the budgets and totals of campaigns whose brands are locked and turned."""
     rows = Campaign.objects.filter(pk__in=set(campaign_ids), brand_id__in=moments).values_list(
-        "pk", "brand_id", "total_daily_spend", "total_monthly_spend", "daily_budget", "monthly_budget"
+        "pk",
+        "brand_id",
+        "total_daily_spend",
+        "total_monthly_spend",
+        "daily_budget",
+        "monthly_budget",
     )
     return {
         pk: Account(
             brand_id=brand_id,
             purse=Purse(
-                spent_today=today, spent_this_month=month, daily_budget=daily, monthly_budget=monthly
+                spent_today=today,
+                spent_this_month=month,
+                daily_budget=daily,
+                monthly_budget=monthly,
             ),
         )
         for pk, brand_id, today, month, daily, monthly in rows

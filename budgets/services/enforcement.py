@@ -16,12 +16,12 @@ from django.db.models import QuerySet
 from budgets.core import money
 from budgets.core.decision import (
     BUDGET_HOLDS,
+    UNLIMITED,
     BrandFacts,
     CampaignFacts,
     Facts,
     Hold,
     Purse,
-    UNLIMITED,
     decide,
     next_change,
 )
@@ -134,7 +134,9 @@ def enforce(
     )
 
 
-def look_at(brands: Sequence[Brand], *, trigger: Trigger, now: datetime, actor: str = "") -> Outcome:
+def look_at(
+    brands: Sequence[Brand], *, trigger: Trigger, now: datetime, actor: str = ""
+) -> Outcome:
     """Turn locked brands to their local day and enforce them; note those that cannot be processed."""
     turned = rollover.turn(brands, now)
     note_troubles(turned.troubles, now)

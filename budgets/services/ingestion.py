@@ -149,9 +149,7 @@ def examine(event: SpendEvent, moment: Moment | None, now: datetime) -> Line | R
     day = event.date
     if day is None:
         if event.occurred_at is None:
-            return _rejected(
-                "date_missing", "date", "say when it was spent: date or occurred_at"
-            )
+            return _rejected("date_missing", "date", "say when it was spent: date or occurred_at")
         # The reporter's clock may be ahead of ours; by ours it cannot have happened after now.
         day = min(event.occurred_at, now).astimezone(moment.zone).date()
     today = moment.day.date
@@ -335,12 +333,17 @@ class _Before:
 
 
 def _recorded(source: str, external_ids: Sequence[str]) -> dict[str, _Before]:
-    return {
-        row[0]: _Before(*row[1:])
+    rows = (
+        row
         for chunk in chunks(external_ids)
         for row in Spend.objects.filter(source=source, external_id__in=chunk).values_list(
             "external_id", "campaign_id", "date", "amount", "occurred_at"
         )
+    )
+    return {
+        external_id: _Before(campaign_id, day, amount, occurred_at)
+        for external_id, campaign_id, day, amount, occurred_at in rows
+        if external_id is not None
     }
 
 

@@ -47,7 +47,9 @@ def check() -> list[Finding]:
             "log_differs", "campaigns whose state is not the last in their log", _log_differs()
         ),
         _finding(
-            "log_broken", "status changes that do not begin where the one before ended", _log_broken()
+            "log_broken",
+            "status changes that do not begin where the one before ended",
+            _log_broken(),
         ),
         _finding(
             "active_though_off",

@@ -161,9 +161,9 @@ def _turn_back(brands: Sequence[Brand], today: date) -> None:
     Rows dated ahead are uncounted again and wait for their day.
     """
     ids = [brand.pk for brand in brands]
-    Spend.objects.filter(
-        campaign__brand_id__in=ids, is_counted=True, date__gt=today
-    ).mark_counted(counted=False)
+    Spend.objects.filter(campaign__brand_id__in=ids, is_counted=True, date__gt=today).mark_counted(
+        counted=False
+    )
     Brand.objects.filter(pk__in=ids).write(spend_day=today)
     Campaign.objects.filter(brand_id__in=ids).write(spend_day=today)
     totals.recount(ids)

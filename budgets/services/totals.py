@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 from django.db.models import DateField, ExpressionWrapper, OuterRef, QuerySet, Subquery, Sum, Value
@@ -79,11 +80,9 @@ def _sum_of(rows: QuerySet[Spend]) -> Coalesce:
     return _or_zero(rows.order_by().values("campaign").annotate(sum=Sum("amount")).values("sum"))
 
 
-def _or_zero(sums: QuerySet[Spend, dict[str, Decimal]] | QuerySet[Campaign, dict[str, Decimal]]) -> Coalesce:
+def _or_zero(sums: QuerySet[Any, Any]) -> Coalesce:
     money_field = MoneyField()
-    return Coalesce(
-        Subquery(sums, output_field=money_field), Value(0, output_field=money_field)
-    )
+    return Coalesce(Subquery(sums, output_field=money_field), Value(0, output_field=money_field))
 
 
 def _add(table: str, addends: Mapping[int, Addend]) -> None:
