@@ -1,0 +1,309 @@
+"""The dashboard's finished values: its templates neither compute nor ask the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django.urls import reverse
+
+from budgets.core import money, periods
+from budgets.core.decision import Hold
+from budgets.core.durations import in_words
+from budgets.models import Brand, StatusChange
+from budgets.models.campaign import HOLD_LABELS
+from budgets.queries import dashboard, health
+from budgets.queries.dashboard import CampaignCount
+from budgets.services import passes, rollover
+from budgets.services.rollover import Moment
+from django_celery_budget import schedule
+
+SHOWN_BRANDS = 25
+SHOWN_CHANGES = 20
+SHOWN_TROUBLES = 5
+
+NEAR = Decimal("0.8")
+"""From this share of a budget on, a bar asks for attention."""
+
+RUNNING = "running"
+KINDS = {
+    Hold.BRAND_MONTHLY_BUDGET: "budget",
+    Hold.BRAND_DAILY_BUDGET: "budget",
+    Hold.CAMPAIGN_MONTHLY_BUDGET: "budget",
+    Hold.CAMPAIGN_DAILY_BUDGET: "budget",
+    Hold.OUTSIDE_HOURS: "time",
+    Hold.NOT_STARTED: "time",
+    Hold.ENDED: "time",
+    Hold.OPERATOR: "person",
+    Hold.BRAND_INACTIVE: "person",
+    Hold.UNDECIDED: "unknown",
+}
+"""What holds a campaign, in the order shown: each kind has its colour and its shape."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldCount:
+    """How many campaigns one reason holds, or none (running), and its slice of the whole."""
+
+    words: str
+    kind: str
+    count: int
+    starts: str
+    width: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """Spend against one budget; `width` (0-100) is the drawn part, `percent` is rounded down."""
+
+    spent: str
+    budget: str
+    percent: int
+    width: str
+    level: str
+    share: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrandLine:
+    """A brand, its two budgets and its own time."""
+
+    pk: int
+    name: str
+    currency: str
+    is_active: bool
+    day: Bar
+    month: Bar
+    campaigns: CampaignCount
+    local_time: str
+    local_time_iso: str
+    zone: str
+    pending_zone: str
+    url: str
+
+    @property
+    def nearness(self) -> Decimal:
+        """The larger share of the two budgets."""
+        return max(self.day.share, self.month.share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Active, or why not."""
+
+    words: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeLine:
+    """One row of the log."""
+
+    pk: int
+    at: datetime
+    local_time: str
+    ago: str
+    campaign: str
+    brand: str
+    before: State
+    after: State
+    figures: str
+    cause: str
+    actor: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastPass:
+    """How fresh the states are: the age of the job that came to its end longest ago."""
+
+    ago: str
+    is_late: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Everything on the dashboard."""
+
+    now: datetime
+    campaigns: int
+    running: int
+    holds: list[HoldCount]
+    brands: int
+    last_pass: LastPass
+    nearest: list[BrandLine]
+    more_brands: int
+    brands_url: str
+    changes: list[ChangeLine]
+    troubles: list[tuple[str, str]]
+    more_troubles: bool
+
+    @property
+    def summary(self) -> str:
+        """One sentence for who cannot see the colours, read out when it changes."""
+        return f"{self.running} of {self.campaigns} campaigns run."
+
+
+def build(now: datetime, *, may_open_brands: bool, may_open_campaigns: bool) -> Page:
+    """Ask everything the page shows; the number of statements does not grow with the data."""
+    by_hold = dashboard.campaigns_by_hold()
+    brand_count = dashboard.brands()
+    nearest = _nearest(now, may_open=may_open_brands)
+    troubles = health.troubled_brands(SHOWN_TROUBLES + 1)
+    return Page(
+        now=now,
+        campaigns=sum(by_hold.values()),
+        running=by_hold.get("", 0),
+        holds=_holds(by_hold),
+        brands=brand_count,
+        last_pass=_last_pass(now),
+        nearest=nearest,
+        more_brands=max(brand_count - len(nearest), 0),
+        brands_url=reverse("admin:budgets_brand_changelist") if may_open_brands else "",
+        changes=[
+            _change(change, now, may_open=may_open_campaigns)
+            for change in dashboard.last_changes(SHOWN_CHANGES)
+        ],
+        troubles=troubles[:SHOWN_TROUBLES],
+        more_troubles=len(troubles) > SHOWN_TROUBLES,
+    )
+
+
+def _holds(by_hold: Mapping[str, int]) -> list[HoldCount]:
+    total = sum(by_hold.values())
+    states = [("", RUNNING, RUNNING)]
+    states += [(hold.value, HOLD_LABELS[hold], kind) for hold, kind in KINDS.items()]
+    counts = []
+    before = 0
+    for value, words, kind in states:
+        count = by_hold.get(value, 0)
+        counts.append(
+            HoldCount(
+                words=words,
+                kind=kind,
+                count=count,
+                starts=_percent_of(before, total),
+                width=_percent_of(count, total),
+            )
+        )
+        before += count
+    return counts
+
+
+def _nearest(now: datetime, *, may_open: bool) -> list[BrandLine]:
+    brands = dashboard.nearest_brands(now)
+    # A brand with a corrupt zone has no local day; the banner names it.
+    moments = rollover.preview(brands, now)
+    lines = [_brand(moment, may_open=may_open) for moment in moments.values()]
+    lines.sort(key=lambda line: (not line.is_active, -line.nearness, line.name))
+    shown = lines[:SHOWN_BRANDS]
+    counts = dashboard.campaign_counts([line.pk for line in shown])
+    return [replace(line, campaigns=counts.get(line.pk, CampaignCount())) for line in shown]
+
+
+def _brand(moment: Moment, *, may_open: bool) -> BrandLine:
+    brand = moment.brand
+    purse = rollover.purse(brand, moment.day.date)
+    local_time = moment.now.astimezone(moment.zone)
+    return BrandLine(
+        pk=brand.pk,
+        name=brand.name,
+        currency=brand.currency,
+        is_active=brand.is_active,
+        day=_bar(purse.spent_today, purse.daily_budget, is_spent=purse.day_is_spent),
+        month=_bar(purse.spent_this_month, purse.monthly_budget, is_spent=purse.month_is_spent),
+        campaigns=CampaignCount(),
+        # Written here: a template's date filter would turn it to UTC first.
+        local_time=f"{local_time:%a %d %b, %H:%M}",
+        local_time_iso=local_time.isoformat(timespec="minutes"),
+        zone=moment.zone.key,
+        pending_zone=brand.timezone if brand.timezone != moment.zone.key else "",
+        url=reverse("admin:budgets_brand_change", args=[brand.pk]) if may_open else "",
+    )
+
+
+def _bar(spent: Decimal, budget: Decimal | None, *, is_spent: bool) -> Bar:
+    if budget is None:
+        return Bar(
+            spent=amount(spent),
+            budget="",
+            percent=0,
+            width="0",
+            level="unlimited",
+            share=Decimal(0),
+        )
+    share = spent / budget if budget else Decimal(is_spent)
+    level = "reached" if is_spent else "near" if share >= NEAR else "calm"
+    return Bar(
+        spent=amount(spent),
+        budget=amount(budget),
+        # Down: 99.99 % must not read as reached.
+        percent=int(share * 100),
+        width=f"{min(max(share, Decimal(0)), Decimal(1)) * 100:.2f}",
+        level=level,
+        share=share,
+    )
+
+
+def _change(change: StatusChange, now: datetime, *, may_open: bool) -> ChangeLine:
+    campaign = change.campaign
+    return ChangeLine(
+        pk=change.pk,
+        at=change.at.astimezone(UTC),
+        local_time=_local(change.at, campaign.brand),
+        ago=f"{in_words(now - change.at)} ago",
+        campaign=campaign.name,
+        brand=campaign.brand.name,
+        before=_state(change.old_hold),
+        after=_state(change.hold),
+        figures=_figures(change.figures),
+        cause=change.get_cause_display(),
+        actor=change.actor,
+        url=reverse("admin:budgets_campaign_change", args=[campaign.pk]) if may_open else "",
+    )
+
+
+def _state(hold: str) -> State:
+    if not hold:
+        return State(words="active", kind=RUNNING)
+    return State(words=HOLD_LABELS[hold], kind=KINDS[Hold(hold)])
+
+
+def _figures(figures: Mapping[str, str | None]) -> str:
+    spent, budget = figures.get("spent"), figures.get("budget")
+    if spent is None:
+        return ""
+    limit = f"of {amount(Decimal(budget))}" if budget is not None else "without a limit"
+    return f"{amount(Decimal(spent))} {limit} {figures.get('currency', '')}".strip()
+
+
+def _local(at: datetime, brand: Brand) -> str:
+    try:
+        zone = periods.zone_named(brand.current_timezone)
+    except periods.UnknownZone:
+        zone = ZoneInfo("UTC")
+    return f"{at.astimezone(zone).isoformat(timespec='seconds')} ({zone.key})"
+
+
+def _last_pass(now: datetime) -> LastPass:
+    entries = schedule.entries()
+    names = (passes.CHECK_AND_PAUSE, passes.RESET)
+    patience = {name: schedule.patience(entries, name) for name in names}
+    ages = health.pass_ages(health.pass_records(), patience, now)
+    known = [age.age for age in ages if age.age is not None]
+    return LastPass(
+        ago=f"{in_words(max(known))} ago" if len(known) == len(ages) else "not yet",
+        is_late=any(age.is_late for age in ages),
+    )
+
+
+def amount(value: Decimal) -> str:
+    """Write an amount for people, to its last digit: '1,284.20'."""
+    return f"{money.from_micros(money.to_micros(value)):,f}"
+
+
+def _percent_of(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.3f}" if whole else "0"

@@ -1,0 +1,1 @@
+"""Is the guardian guarding? One page for people and for machines."""

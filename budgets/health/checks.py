@@ -1,0 +1,345 @@
+"""The checks: each says in words what is wrong, since when, and what to do."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import partial
+
+import redis
+from django.conf import settings
+from django.db import Error
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from budgets.core.durations import in_words
+from budgets.models import PassRecord
+from budgets.queries import health
+from budgets.queries.health import PassAge
+from budgets.services import passes
+from django_celery_budget import broker, schedule
+from django_celery_budget.celery import app
+from django_celery_budget.schedule import Entry
+
+logger = logging.getLogger(__name__)
+
+TASKS = (passes.CHECK_AND_PAUSE, passes.RESET)
+ANSWER_WITHIN = 1.0
+"""Seconds for the broker, and again for a worker: monitors have little patience."""
+
+CLOCKS_DIFFER = timedelta(seconds=5)
+SHOWN_BRANDS = 5
+START = "Start them with manage.py up, or with your own services for worker and beat."
+
+
+class Status(StrEnum):
+    """How a part does. A failure makes the whole degraded, a warning does not."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The answer of one part: `words` for people, `status` and `value` for machines."""
+
+    key: str
+    title: str
+    status: Status
+    words: str
+    value: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answers of all parts."""
+
+    checks: list[Check]
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether no part fails."""
+        return all(check.status is not Status.FAIL for check in self.checks)
+
+    @property
+    def failing(self) -> list[Check]:
+        """The parts that fail."""
+        return [check for check in self.checks if check.status is Status.FAIL]
+
+    @property
+    def status(self) -> str:
+        """The one word that everybody may read."""
+        return "ok" if self.is_ok else "degraded"
+
+
+def examine(now: datetime, *, ask_workers: bool) -> Report:
+    """Ask every part.
+
+    `ask_workers`: when no pass proves that a worker lives, wait for one to answer. The verdict is
+    "degraded" then anyhow, so that anonymous callers cannot make us wait.
+    """
+    in_database, in_broker = check_database(), check_broker()
+    if in_database.status is Status.FAIL:
+        return Report([in_database, in_broker])
+    return Report(
+        [
+            in_database,
+            _guarded("migrations", "Migrations", check_migrations),
+            in_broker,
+            *_passes(now, ask_workers=ask_workers and in_broker.status is Status.OK),
+            _guarded("brands", "Brands", check_brands),
+        ]
+    )
+
+
+def check_database() -> Check:
+    """Ask the database for anything at all."""
+    check = partial(Check, "database", "Database")
+    try:
+        health.answer()
+    except Error as error:
+        logger.warning("the database does not answer: %s", error)
+        return check(
+            Status.FAIL,
+            "It does not answer. Spend cannot be recorded and nothing is paused until it does; "
+            "nothing else can be told either. See that it runs and that DATABASE_URL is right.",
+        )
+    return check(Status.OK, "It answers.")
+
+
+def check_migrations() -> Check:
+    """Compare the migrations of this code with those the database has seen."""
+    pending = health.pending_migrations()
+    check = partial(Check, "migrations", "Migrations", value={"pending": pending})
+    if not pending:
+        return check(Status.OK, "None is pending.")
+    named = ", ".join(pending[:5]) + (" …" if len(pending) > 5 else "")
+    return check(Status.FAIL, f"{len(pending)} pending: {named}. Run manage.py migrate.")
+
+
+def check_broker() -> Check:
+    """Ask the broker that Celery uses; its address, which may hold a password, is never said."""
+    check = partial(Check, "broker", "Broker")
+    try:
+        with broker.client(app.conf.broker_url, timeout=ANSWER_WITHIN) as connection:
+            # The client's own retries would make one second several.
+            connection.set_retry(Retry(NoBackoff(), 0))
+            connection.ping()
+    except redis.RedisError as error:
+        logger.warning("the broker does not answer: %s", type(error).__name__)
+        which = (
+            "The broker that REDIS_URL names does not answer. See that it runs."
+            if settings.REDIS_URL
+            else f"The embedded broker does not run; it comes with worker and beat. {START}"
+        )
+        return check(
+            Status.FAIL,
+            f"{which} Spend is recorded and pauses its campaigns all the same; passes wait.",
+        )
+    return check(Status.OK, "It answers.")
+
+
+def check_passes(ages: list[PassAge]) -> Check:
+    """See that both periodic jobs came to their end within three intervals."""
+    check = partial(
+        Check,
+        "passes",
+        "Passes",
+        value={
+            age.name: {
+                "age_seconds": None if age.age is None else round(age.age.total_seconds(), 1),
+                "red_after_seconds": age.patience.total_seconds(),
+            }
+            for age in ages
+        },
+    )
+    never = [age for age in ages if age.age is None]
+    if len(never) == len(ages):
+        return check(
+            Status.FAIL, f"No pass has completed yet; worker and beat may not run. {START}"
+        )
+    if late := [age for age in ages if age.is_late]:
+        words = "; ".join(
+            f"{age.name} has never completed"
+            if age.age is None
+            else f"{age.name} last completed {in_words(age.age)} ago "
+            f"(red after {in_words(age.patience)})"
+            for age in late
+        )
+        return check(
+            Status.FAIL,
+            f"{words}. Spend still pauses campaigns; nothing resumes, and allowed hours are not "
+            "kept, until passes run again. See worker and beat below.",
+        )
+    words = ", ".join(f"{age.name} {in_words(age.age)} ago" for age in ages if age.age is not None)
+    return check(Status.OK, f"Last completed: {words}.")
+
+
+def check_worker(ages: list[PassAge], *, ask: bool) -> Check:
+    """Take a recent pass as proof that a worker lives; else ask for one."""
+    check = partial(Check, "worker", "Worker")
+    if any(not age.is_late for age in ages):
+        return check(Status.OK, "A recent pass proves that one works.")
+    if not ask:
+        return check(Status.FAIL, "No recent pass proves that one works, and none could be asked.")
+    if app.control.ping(timeout=ANSWER_WITHIN, limit=1):
+        return check(Status.WARN, "One answers, but it has completed no pass lately. See its log.")
+    return check(
+        Status.FAIL,
+        "None answers. Start one: celery -A django_celery_budget worker -l info.",
+    )
+
+
+def check_beat(entries: Mapping[str, Entry], now: datetime) -> Check:
+    """See that beat has an enabled entry for each job and sends it in time."""
+    known = {task: entries[task] for task in TASKS if task in entries}
+    check = partial(
+        Check,
+        "beat",
+        "Beat",
+        value={
+            task: {
+                "enabled": entry.is_enabled,
+                "interval_seconds": entry.interval.total_seconds(),
+                "last_run_at": entry.last_run_at and entry.last_run_at.isoformat(),
+            }
+            for task, entry in known.items()
+        },
+    )
+    enabled = [entry for entry in known.values() if entry.is_enabled]
+    silent = [entry for entry in enabled if entry.silence(now) > entry.patience]
+    complaints = []
+    if missing := [task for task in TASKS if task not in known]:
+        complaints.append(
+            f"No periodic task sends {_list(missing)}. Add it in the admin, every minute."
+        )
+    if disabled := [f"“{entry.name}”" for entry in known.values() if not entry.is_enabled]:
+        complaints.append(f"Disabled: {_list(disabled)}. Enable it in the admin.")
+    if silent:
+        named = [f"“{entry.name}” for {in_words(entry.silence(now))}" for entry in silent]
+        complaints.append(
+            f"Not sent: {_list(named)}. Start beat: celery -A django_celery_budget beat -l info."
+        )
+    if complaints:
+        return check(Status.FAIL, " ".join(complaints))
+    if unsent := [f"“{entry.name}”" for entry in enabled if entry.last_run_at is None]:
+        return check(Status.WARN, f"Not sent yet: {_list(unsent)}. Beat waits one interval first.")
+    return check(Status.OK, "It sends both tasks in time.")
+
+
+def check_uncounted(now: datetime, patience: timedelta) -> Check:
+    """See that rows of the ledger written by another road are counted soon."""
+    waiting = health.waiting(now)
+    oldest = None if waiting.oldest is None else now - waiting.oldest
+    check = partial(
+        Check,
+        "uncounted",
+        "Uncounted spend",
+        value={
+            "rows": waiting.count,
+            "capped": waiting.is_capped,
+            "oldest_seconds": None if oldest is None else round(oldest.total_seconds(), 1),
+        },
+    )
+    if not waiting.count or oldest is None:
+        return check(Status.OK, "Every row whose day has come is in the totals.")
+    number = f"{waiting.count:,} or more rows wait" if waiting.is_capped else _rows(waiting.count)
+    words = f"{number} to be counted, the oldest for {in_words(oldest)}."
+    if oldest <= patience:
+        return check(Status.WARN, f"{words} The next pass counts them.")
+    return check(Status.FAIL, f"{words} Totals are too low by them. See passes and brands.")
+
+
+def check_ledger(records: Mapping[str, PassRecord]) -> Check:
+    """Report what the last full check found that must not be."""
+    check = partial(Check, "full_check", "Full check")
+    record = records.get(passes.FULL_CHECK)
+    if record is None:
+        return check(Status.OK, "It has not run yet; the first pass does it.")
+    findings = {code: count for code, count in record.counts.items() if code != "corrected"}
+    check = partial(check, value={"at": record.at.isoformat(), **record.counts})
+    if not findings:
+        return check(Status.OK, "Totals, states and log belong together.")
+    named = ", ".join(f"{code.replace('_', ' ')} ({count})" for code, count in findings.items())
+    return check(
+        Status.FAIL,
+        f"At {record.at:%Y-%m-%d %H:%M} UTC it found what must not be: {named}. "
+        "Run manage.py reconcile to see the rows, and with --repair to sum totals anew.",
+    )
+
+
+def check_clock(records: Mapping[str, PassRecord], now: datetime) -> Check:
+    """See that time did not go back: a pass must not lie in the future."""
+    check = partial(Check, "clock", "Clock")
+    ahead = max((record.at - now for record in records.values()), default=timedelta(0))
+    if ahead <= CLOCKS_DIFFER:
+        return check(Status.OK, "It goes forward.")
+    return check(
+        Status.FAIL,
+        f"A pass is on record that lies {in_words(ahead)} in the future: the clock went back, or "
+        "the machines disagree. Beat may stand still until then; set the clocks and restart it.",
+        {"ahead_seconds": round(ahead.total_seconds(), 1)},
+    )
+
+
+def check_brands() -> Check:
+    """Name the brands that the last pass could not process."""
+    troubled = health.troubled_brands(SHOWN_BRANDS + 1)
+    shown = troubled[:SHOWN_BRANDS]
+    check = partial(Check, "brands", "Brands", value={"troubled": [name for name, _ in shown]})
+    if not troubled:
+        return check(Status.OK, "All can be processed.")
+    named = "; ".join(f"{name}: {trouble}" for name, trouble in shown)
+    more = "; and more" if len(troubled) > len(shown) else ""
+    return check(
+        Status.FAIL,
+        f"These cannot be processed: {named}{more}. Their campaigns stay as they are; "
+        "all others are looked after.",
+    )
+
+
+def _passes(now: datetime, *, ask_workers: bool) -> list[Check]:
+    try:
+        records, entries = health.pass_records(), schedule.entries()
+    except Error as error:
+        return [_unreadable("passes", "Passes", error)]
+    patience = {task: schedule.patience(entries, task) for task in TASKS}
+    ages = health.pass_ages(records, patience, now)
+    uncounted = partial(check_uncounted, now, patience[passes.CHECK_AND_PAUSE])
+    return [
+        check_passes(ages),
+        check_worker(ages, ask=ask_workers),
+        check_beat(entries, now),
+        _guarded("uncounted", "Uncounted spend", uncounted),
+        check_ledger(records),
+        check_clock(records, now),
+    ]
+
+
+def _guarded(key: str, title: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except Error as error:
+        return _unreadable(key, title, error)
+
+
+def _unreadable(key: str, title: str, error: Error) -> Check:
+    logger.warning("health cannot read %s: %s", key, error)
+    return Check(
+        key,
+        title,
+        Status.FAIL,
+        "The database refuses the question. See migrations above, then the log of the web server.",
+    )
+
+
+def _list(words: Sequence[str]) -> str:
+    return " and ".join(words)
+
+
+def _rows(count: int) -> str:
+    return "1 row waits" if count == 1 else f"{count:,} rows wait"

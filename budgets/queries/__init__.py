@@ -1,0 +1,1 @@
+"""Questions that screens ask; they read and never write."""

@@ -1,0 +1,85 @@
+"""What the dashboard shows, in a fixed number of statements, however many brands exist."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from django.db.models import Case, Count, F, FloatField, Q, QuerySet, Value, When
+from django.db.models.functions import Cast, Greatest
+
+from budgets.core.periods import month_start
+from budgets.models import Brand, Campaign, StatusChange
+
+CANDIDATES = 100
+"""Brands that the database proposes; the page orders these exactly and shows the first of them."""
+
+WESTERNMOST = timedelta(hours=12)
+"""Baker Island is this far behind UTC: no local date anywhere is earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignCount:
+    """How many campaigns of a brand run, and how many are held."""
+
+    running: int = 0
+    held: int = 0
+
+
+def campaigns_by_hold() -> dict[str, int]:
+    """Count all campaigns by hold; the empty one: active."""
+    rows = Campaign.objects.values_list("hold").annotate(count=Count("pk")).order_by("hold")
+    return dict(rows)
+
+
+def brands() -> int:
+    """Count all brands."""
+    return Brand.objects.count()
+
+
+def nearest_brands(now: datetime) -> list[Brand]:
+    """Return the brands that seem nearest to a budget, in no exact order.
+
+    The stored ratio proposes, it decides nothing: totals whose day is over in some zones but not in
+    all may be stale, and floats are not exact. A stale total only ever seems nearer than it is, so
+    that no brand near its budget is missed for it, unless `CANDIDATES` others wait for their roll.
+    """
+    earliest = (now - WESTERNMOST).date()
+    day = _ratio("daily", since=earliest)
+    month = _ratio("monthly", since=month_start(earliest))
+    return list(
+        Brand.objects.annotate(nearness=Greatest(day, month)).order_by(
+            "-is_active", "-nearness", "name"
+        )[:CANDIDATES]
+    )
+
+
+def campaign_counts(brand_ids: Collection[int]) -> dict[int, CampaignCount]:
+    """Count running and held campaigns of these brands."""
+    rows = (
+        Campaign.objects.filter(brand_id__in=brand_ids)
+        .values_list("brand_id")
+        .annotate(
+            running=Count("pk", filter=Q(is_active=True)),
+            held=Count("pk", filter=Q(is_active=False)),
+        )
+    )
+    return {brand_id: CampaignCount(running, held) for brand_id, running, held in rows}
+
+
+def last_changes(limit: int) -> QuerySet[StatusChange]:
+    """Return the last status changes with their campaigns and brands, newest first."""
+    return StatusChange.objects.select_related("campaign__brand").order_by("-pk")[:limit]
+
+
+def _ratio(period: str, *, since: date) -> Case:
+    total = Cast(F(f"total_{period}_spend"), FloatField())
+    budget = Cast(F(f"{period}_budget"), FloatField())
+    return Case(
+        When(Q(**{f"{period}_budget__isnull": True}), then=Value(0.0)),
+        When(Q(**{f"{period}_budget": 0}), then=Value(1.0)),
+        When(spend_day__gte=since, then=total / budget),
+        default=Value(0.0),
+        output_field=FloatField(),
+    )

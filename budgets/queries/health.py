@@ -1,0 +1,107 @@
+"""What the database knows of our health. `budgets.health` asks, and says it in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+from django.db import connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Count, F, Min, Q
+
+from budgets.models import Brand, PassRecord, Spend
+
+COUNTED_UP_TO = 10_000
+"""Uncounted rows beyond this are "or more": the answer must not cost more as it gets worse."""
+
+EASTERNMOST = timedelta(hours=14)
+"""Kiribati is this far ahead of UTC: no local date anywhere is later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassAge:
+    """When a periodic job last came to its end, and how long it may stay away."""
+
+    name: str
+    at: datetime | None
+    age: timedelta | None
+    patience: timedelta
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it stayed away too long, or never came."""
+        return self.age is None or self.age > self.patience
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Rows of the ledger that no total contains though their day has come."""
+
+    count: int
+    oldest: datetime | None
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether there may be more than `count`."""
+        return self.count >= COUNTED_UP_TO
+
+
+def answer() -> None:
+    """Have the database answer at all."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchone()
+
+
+def pass_records() -> dict[str, PassRecord]:
+    """Return the last completed run of every periodic job, by name."""
+    return {record.name: record for record in PassRecord.objects.all()}
+
+
+def pass_ages(
+    records: Mapping[str, PassRecord], patience: Mapping[str, timedelta], now: datetime
+) -> list[PassAge]:
+    """Return the age of each job that `patience` names."""
+    ages = []
+    for name, allowed in patience.items():
+        at = records[name].at if name in records else None
+        age = None if at is None else now - at
+        ages.append(PassAge(name=name, at=at, age=age, patience=allowed))
+    return ages
+
+
+def waiting(now: datetime) -> Waiting:
+    """Count the uncounted rows that a pass should have counted, up to `COUNTED_UP_TO`.
+
+    A row dated ahead of its brand's day waits rightly: in Los Angeles it may still be yesterday.
+    """
+    until = (now + EASTERNMOST).date()
+    rows = (
+        Spend.objects.countable(until=until)
+        .annotate(brand_day=F("campaign__brand__spend_day"))
+        .order_by("date", "pk")[:COUNTED_UP_TO]
+    )
+    late = Q(date__lte=F("brand_day"))
+    found = rows.aggregate(count=Count("pk", filter=late), oldest=Min("created_at", filter=late))
+    return Waiting(count=found["count"], oldest=found["oldest"])
+
+
+def troubled_brands(limit: int) -> list[tuple[str, str]]:
+    """Return name and trouble of the first brands that the last pass could not process."""
+    brands = Brand.objects.troubled().order_by("pk")
+    return list(brands.values_list("name", "trouble")[:limit])
+
+
+def pending_migrations() -> list[str]:
+    """Return the migrations of this code that the database has not seen, as 'app.name'."""
+    applied = MigrationRecorder(connection).applied_migrations()
+    return sorted(f"{app}.{name}" for app, name in _migrations() if (app, name) not in applied)
+
+
+@cache
+def _migrations() -> Iterable[tuple[str, str]]:
+    # Files of the running code do not change: reading all of them takes a tenth of a second.
+    return tuple(MigrationLoader(None).graph.nodes)
