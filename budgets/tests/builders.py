@@ -1,0 +1,112 @@
+"""Rows with defaults that would run: a test states only what matters to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from django.db import connection
+
+from budgets.models import Brand, Campaign, Spend, StatusChange
+from budgets.services import ingestion, passes
+from budgets.services.ingestion import Receipt, SpendEvent
+
+_numbers = itertools.count(1)
+
+RowT = TypeVar("RowT", Brand, Campaign)
+Amount = Decimal | int
+"""Ten is ten: a test may write 10 where the answer is Decimal("10.00")."""
+
+
+def at(text: str) -> dt.datetime:
+    """Return an instant written in ISO 8601 with its offset: "2026-11-24T15:00Z"."""
+    instant = dt.datetime.fromisoformat(text)
+    assert instant.tzinfo is not None, f"{text} names no offset"
+    return instant
+
+
+NOW = at("2026-11-24T15:00Z")
+"""A Tuesday afternoon, far from the ends of a month and from clock changes."""
+TODAY = NOW.date()
+
+
+def make_brand(**fields: Any) -> Brand:
+    """Create a brand without budgets, in UTC, that no pass has seen."""
+    return Brand.objects.create(**{"name": f"Brand {next(_numbers)}", **fields})
+
+
+def make_campaign(brand: Brand | None = None, **fields: Any) -> Campaign:
+    """Create a campaign, switched on and open all day, of `brand` or of a brand of its own."""
+    values = {"name": f"Campaign {next(_numbers)}", **fields}
+    return Campaign.objects.create(brand=brand or make_brand(), **values)
+
+
+def decided(row: RowT, now: dt.datetime = NOW) -> RowT:
+    """Run a pass, and return `row` as it is afterwards."""
+    passes.check_and_pause(now)
+    row.refresh_from_db()
+    return row
+
+
+def event(campaign: Campaign, amount: object, **fields: Any) -> SpendEvent:
+    """Return an event of `campaign`, for `record`."""
+    return SpendEvent(campaign_id=campaign.pk, amount=amount, **fields)
+
+
+def spend(
+    campaign: Campaign,
+    amount: object,
+    *,
+    date: dt.date | None = None,
+    now: dt.datetime = NOW,
+    external_id: str | None = None,
+    source: str = "test",
+) -> Receipt:
+    """Report an amount spent at `now`, or on the local day `date`, the way platforms do."""
+    occurred_at = now if date is None else None
+    reported = event(campaign, amount, date=date, occurred_at=occurred_at, external_id=external_id)
+    return ingestion.record([reported], source=source, now=now)
+
+
+def write_spend(
+    campaign: Campaign, amount: Amount | float | str, date: dt.date = TODAY, **fields: Any
+) -> Spend:
+    """Write a row of the ledger by the road that does not count, as a shell does."""
+    return Spend.objects.create(campaign=campaign, amount=amount, date=date, **fields)
+
+
+def refuse_changes_of(campaign: Campaign) -> None:
+    """Have the database refuse every status change of `campaign`: a failure nobody foresaw."""
+    when = f"ON budgets_statuschange FOR EACH ROW WHEN (NEW.campaign_id = {campaign.pk})"
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(
+                f"CREATE TRIGGER refuse BEFORE INSERT {when} "
+                "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            )
+        else:
+            cursor.execute(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql "
+                "AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$"
+            )
+            cursor.execute(f"CREATE TRIGGER refuse BEFORE INSERT {when} EXECUTE FUNCTION refuse()")
+
+
+def state(campaign: Campaign) -> str:
+    """Return why the campaign is held now; empty: it is active."""
+    campaign.refresh_from_db()
+    assert campaign.is_active == (not campaign.hold)
+    return campaign.hold
+
+
+def totals(row: Brand | Campaign) -> tuple[Amount, Amount]:
+    """Return what the row says was spent on its `spend_day` and in that day's month."""
+    row.refresh_from_db()
+    return row.total_daily_spend, row.total_monthly_spend
+
+
+def log(campaign: Campaign) -> list[StatusChange]:
+    """Return the campaign's status changes, oldest first."""
+    return list(StatusChange.objects.filter(campaign=campaign).order_by("pk"))

@@ -1,0 +1,180 @@
+"""The decision: each hold, their order, and when the answer could change by time alone."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from budgets.core.decision import (
+    BUDGET_HOLDS,
+    BrandFacts,
+    CampaignFacts,
+    Facts,
+    Hold,
+    Purse,
+    decide,
+    next_change,
+    reached,
+)
+from budgets.core.periods import local_day, zone_named
+from budgets.tests.builders import at
+
+TODAY = date(2026, 11, 24)
+MICRO = Decimal("0.000001")
+
+RUNS = Facts(
+    brand=BrandFacts(
+        is_active=True,
+        purse=Purse(daily_budget=Decimal(100), monthly_budget=Decimal(1000)),
+        today=TODAY,
+        hour=15,
+    ),
+    campaign=CampaignFacts(
+        is_enabled=True, purse=Purse(daily_budget=Decimal(50), monthly_budget=Decimal(500))
+    ),
+)
+
+IN_ORDER = [
+    Hold.OPERATOR,
+    Hold.BRAND_INACTIVE,
+    Hold.NOT_STARTED,
+    Hold.ENDED,
+    Hold.BRAND_MONTHLY_BUDGET,
+    Hold.CAMPAIGN_MONTHLY_BUDGET,
+    Hold.BRAND_DAILY_BUDGET,
+    Hold.CAMPAIGN_DAILY_BUDGET,
+    Hold.OUTSIDE_HOURS,
+]
+
+
+def held_by(facts: Facts, hold: Hold) -> Facts:  # noqa: C901  # one case a hold
+    """Change the one fact that makes `hold` apply."""
+    brand, campaign = facts.brand, facts.campaign
+    match hold:
+        case Hold.OPERATOR:
+            campaign = replace(campaign, is_enabled=False)
+        case Hold.BRAND_INACTIVE:
+            brand = replace(brand, is_active=False)
+        case Hold.NOT_STARTED:
+            campaign = replace(campaign, starts_on=date(2026, 11, 25))
+        case Hold.ENDED:
+            campaign = replace(campaign, ends_on=date(2026, 11, 23))
+        case Hold.BRAND_MONTHLY_BUDGET:
+            brand = replace(brand, purse=replace(brand.purse, spent_this_month=Decimal(1000)))
+        case Hold.CAMPAIGN_MONTHLY_BUDGET:
+            purse = replace(campaign.purse, spent_this_month=Decimal(500))
+            campaign = replace(campaign, purse=purse)
+        case Hold.BRAND_DAILY_BUDGET:
+            brand = replace(brand, purse=replace(brand.purse, spent_today=Decimal(100)))
+        case Hold.CAMPAIGN_DAILY_BUDGET:
+            campaign = replace(campaign, purse=replace(campaign.purse, spent_today=Decimal(50)))
+        case Hold.OUTSIDE_HOURS:
+            campaign = replace(campaign, allowed_start_hour=16, allowed_end_hour=18)
+        case Hold.UNDECIDED:
+            raise AssertionError("no fact makes this one apply")
+    return Facts(brand=brand, campaign=campaign)
+
+
+def test_nothing_holds_a_campaign_that_may_run() -> None:
+    assert decide(RUNS) == ()
+
+
+@pytest.mark.parametrize("hold", IN_ORDER)
+def test_each_hold_applies_by_its_own_fact_alone(hold: Hold) -> None:
+    assert decide(held_by(RUNS, hold)) == (hold,)
+
+
+@pytest.mark.parametrize(("stronger", "weaker"), [*itertools.combinations(IN_ORDER, 2)])
+def test_the_stronger_hold_comes_first_and_the_weaker_can_still_be_asked_for(
+    stronger: Hold, weaker: Hold
+) -> None:
+    assert decide(held_by(held_by(RUNS, weaker), stronger)) == (stronger, weaker)
+
+
+def test_all_holds_that_apply_can_be_asked_for_at_once() -> None:
+    facts = RUNS
+    for hold in IN_ORDER:
+        facts = held_by(facts, hold)
+
+    assert decide(facts) == tuple(IN_ORDER)
+
+
+@pytest.mark.parametrize("lifted", IN_ORDER)
+def test_lifting_one_hold_lifts_no_other(lifted: Hold) -> None:
+    facts = RUNS
+    for hold in IN_ORDER:
+        if hold is not lifted:
+            facts = held_by(facts, hold)
+
+    assert decide(facts) == tuple(hold for hold in IN_ORDER if hold is not lifted)
+
+
+def test_undecided_is_never_an_answer() -> None:
+    assert set(Hold) - set(IN_ORDER) == {Hold.UNDECIDED}
+    assert {hold for hold in Hold if hold.endswith("_budget")} == BUDGET_HOLDS
+
+
+@pytest.mark.parametrize(
+    ("spent", "budget", "expected"),
+    [
+        (Decimal(100) - MICRO, Decimal(100), False),
+        (Decimal(100), Decimal(100), True),
+        (Decimal(100) + MICRO, Decimal(100), True),
+        (Decimal(0), Decimal(0), True),
+        (-MICRO, Decimal(0), False),
+        (Decimal(10) ** 12, None, False),
+        (Decimal(0), None, False),
+    ],
+)
+def test_a_budget_is_reached_inclusively_to_the_last_micro_unit(
+    spent: Decimal, budget: Decimal | None, expected: bool
+) -> None:
+    assert reached(spent, budget) is expected
+
+
+@pytest.mark.parametrize(
+    ("starts_on", "ends_on", "holds"),
+    [
+        (TODAY, TODAY, ()),
+        (None, TODAY, ()),
+        (TODAY, None, ()),
+        (date(2026, 11, 25), date(2026, 11, 30), (Hold.NOT_STARTED,)),
+        (date(2026, 11, 1), date(2026, 11, 23), (Hold.ENDED,)),
+    ],
+)
+def test_a_flight_includes_its_first_and_its_last_day(
+    starts_on: date | None, ends_on: date | None, holds: tuple[Hold, ...]
+) -> None:
+    campaign = replace(RUNS.campaign, starts_on=starts_on, ends_on=ends_on)
+
+    assert decide(replace(RUNS, campaign=campaign)) == holds
+
+
+def test_a_purse_after_more_spend_keeps_its_budgets() -> None:
+    purse = Purse(daily_budget=Decimal(10), monthly_budget=Decimal(20))
+
+    after = purse.plus(today=Decimal(10), this_month=Decimal(15))
+
+    assert (after.day_is_spent, after.month_is_spent) == (True, False)
+    assert (purse.day_is_spent, after.monthly_budget) == (False, Decimal(20))
+
+
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [
+        (set(), "2026-11-25T00:00Z"),
+        ({(0, 24)}, "2026-11-25T00:00Z"),
+        ({(0, 24), (9, 17), (6, 22)}, "2026-11-24T17:00Z"),
+        ({(16, 18), (9, 17)}, "2026-11-24T16:00Z"),
+    ],
+)
+def test_time_alone_changes_nothing_before_the_nearest_opening_closing_or_midnight(
+    windows: set[tuple[int, int]], expected: str
+) -> None:
+    now = at("2026-11-24T15:20Z")
+
+    assert next_change(local_day(zone_named("UTC"), now), windows, now) == at(expected)

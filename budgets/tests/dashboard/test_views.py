@@ -1,0 +1,166 @@
+"""The dashboard's doors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from budgets.models import Brand, Campaign
+from budgets.services import ingestion, passes
+from budgets.services.ingestion import SpendEvent
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+HTMX = {"hx-request": "true"}
+HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7*7 }}'
+
+
+@pytest.fixture
+def operator(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("ana"))
+    return client
+
+
+@pytest.fixture
+def acme() -> Brand:
+    """Return a brand that has just reached its budget."""
+    brand = Brand.objects.create(name="Acme", daily_budget=100, currency="USD")
+    campaign = Campaign.objects.create(brand=brand, name="Search")
+    passes.check_and_pause(NOON)
+    event = SpendEvent(campaign_id=campaign.pk, amount="100", date=NOON.date())
+    ingestion.record([event], source="tests", now=NOON)
+    return brand
+
+
+def page(client: Client, path: str = "/", **headers: str) -> str:
+    with time_machine.travel(NOON, tick=False):
+        response = client.get(path, headers=headers)
+    assert response.status_code == 200
+    return response.text
+
+
+def test_without_signing_in_one_is_asked_to_and_comes_back(client: Client) -> None:
+    response = client.get("/")
+
+    assert (response.status_code, response["Location"]) == (302, "/admin/login/?next=/")
+
+
+def test_the_page_shows_counts_bars_and_reasons(operator: Client, acme: Brand) -> None:
+    html = page(operator)
+
+    assert "<strong>100.00</strong> of 100.00 USD" in html
+    assert '<rect class="fill" width="100.00"' in html
+    assert "brand&#x27;s daily budget reached" in html
+    assert "100.00 of 100.00 USD</span> · by spend" in html
+    assert '<time datetime="2026-03-10T12:00:00+00:00"' in html
+    assert f'href="/admin/budgets/brand/{acme.pk}/change/"' in html
+
+
+def test_hostile_names_are_text(operator: Client) -> None:
+    brand = Brand.objects.create(name=HOSTILE, daily_budget=1, timezone="Mars/Olympus")
+    Campaign.objects.create(brand=brand, name=HOSTILE)
+    fine = Brand.objects.create(name=f"fine {HOSTILE}", daily_budget=1)
+    Campaign.objects.create(brand=fine, name=HOSTILE)
+    passes.check_and_pause(NOON)
+
+    html = page(operator)
+
+    assert html.count("&lt;script&gt;alert(1)") >= 3  # the banner, the table, the changes
+    assert "<script>alert" not in html
+    assert "<img" not in html
+    assert "49" not in html
+
+
+def test_pages_have_no_inline_script_or_style(operator: Client, acme: Brand) -> None:
+    html = page(operator)
+
+    assert "style=" not in html
+    assert "<style" not in html
+    assert html.count("<script") == html.count("<script src=")
+
+
+def test_the_fragment_is_the_part_that_changes(operator: Client, acme: Brand) -> None:
+    fragment = page(operator, "/live", **HTMX)
+
+    assert fragment.startswith('<div class="dashboard" data-summary="0 of 1 campaigns run."')
+    assert "<html" not in fragment
+    assert fragment.strip() in page(operator)
+
+
+def test_the_fragment_sends_who_is_signed_out_to_sign_in_and_tells_nothing(
+    client: Client, acme: Brand
+) -> None:
+    response = client.get("/live", headers=HTMX)
+
+    assert response["HX-Redirect"] == "/admin/login/?next=/"
+    assert response.content == b""
+
+
+def test_the_fragment_alone_leads_to_the_page(client: Client) -> None:
+    assert client.get("/live")["Location"] == "/"
+
+
+def test_nothing_of_it_is_kept_by_caches(operator: Client) -> None:
+    for path in ("/", "/live"):
+        assert "no-store" in operator.get(path, headers=HTMX)["Cache-Control"]
+
+
+def test_links_into_the_admin_need_the_permission(client: Client, acme: Brand) -> None:
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    client.force_login(clerk)
+    assert "/admin/budgets/" not in page(client)
+
+    clerk.user_permissions.add(Permission.objects.get(codename="view_brand"))
+
+    html = page(client)
+    assert f"/admin/budgets/brand/{acme.pk}/change/" in html
+    assert "/admin/budgets/campaign/" not in html
+
+
+def test_an_empty_house_says_how_to_begin(operator: Client) -> None:
+    html = page(operator)
+
+    assert "No brands yet" in html
+    assert 'href="/admin/budgets/brand/add/"' in html
+    assert "import_spend" in html
+
+
+def test_without_javascript_the_page_reloads_itself(operator: Client) -> None:
+    assert '<noscript><meta http-equiv="refresh"' in page(operator)
+
+
+def test_signing_out_is_a_post_and_leads_to_signing_in(operator: Client) -> None:
+    assert operator.get("/sign-out").status_code == 405
+
+    assert operator.post("/sign-out")["Location"] == "/"
+
+    assert operator.get("/").status_code == 302
+
+
+def test_signing_out_from_elsewhere_is_refused() -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.create_superuser("ana"))
+
+    assert strict.post("/sign-out").status_code == 403
+
+
+def test_a_page_that_is_not_there_has_our_face(operator: Client) -> None:
+    response = operator.get("/nothing/here")
+
+    assert response.status_code == 404
+    assert "There is no such page" in response.text
+
+
+def test_our_own_failure_has_our_face(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator.raise_request_exception = False
+    monkeypatch.setattr("budgets.dashboard.page.SHOWN_BRANDS", "a mistake")
+
+    response = operator.get("/")
+
+    assert response.status_code == 500
+    assert "Something went wrong on our side" in response.text

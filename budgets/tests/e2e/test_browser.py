@@ -1,0 +1,191 @@
+"""What a person sees, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from budgets.models import Brand, Campaign
+from budgets.services import passes
+from budgets.tests.builders import make_brand, make_campaign, spend, state
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+]
+
+PASSWORD = "correct horse battery staple"
+PHONE, DESK = 360, 1440
+Scheme = Literal["light", "dark"]
+
+
+@dataclass
+class Visit:
+    """A browser tab on the running site, and what it did behind the reader's back."""
+
+    page: Page
+    url: str
+    asked: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console",
+            lambda message: (
+                self.complaints.append(message.text)
+                if message.type in ("error", "warning")
+                else None
+            ),
+        )
+
+    def sign_in(self) -> None:
+        self.page.goto(f"{self.url}/")
+        self.page.get_by_label("Username").fill("alice")
+        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_role("button", name="Log in").click()
+
+    def assert_kept_to_itself(self) -> None:
+        """Nothing was fetched from elsewhere, and the console stayed empty."""
+        assert self.asked
+        assert not [url for url in self.asked if not url.startswith((self.url, "data:"))]
+        assert self.complaints == []
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Run the system's Chromium."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        pytest.skip("no Chromium here")
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright keeps an event loop in this thread, where Django then expects no database.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        with playwright.chromium.launch(executable_path=found, args=["--no-sandbox"]) as browser:
+            yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with browser.new_context() as context:
+        yield context.new_page()
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def aurora(now: datetime) -> Brand:
+    """A brand with two campaigns, where it is noon now: no test runs into its midnight."""
+    User.objects.create_superuser("alice", password=PASSWORD)
+    brand = make_brand(
+        name="Aurora Outdoor", daily_budget=100, timezone=f"Etc/GMT{now.hour - 12:+d}"
+    )
+    make_campaign(brand, name="Tents")
+    make_campaign(brand, name="Boots")
+    passes.check_and_pause(now)
+    return brand
+
+
+@pytest.fixture
+def visit(page: Page, live_server: LiveServer) -> Visit:
+    return Visit(page, live_server.url)
+
+
+def test_from_signing_in_to_raising_a_budget(aurora: Brand, visit: Visit, now: datetime) -> None:
+    page, tents = visit.page, Campaign.objects.get(name="Tents")
+
+    visit.sign_in()
+    row = page.get_by_role("row", name="Aurora Outdoor")
+    expect(page.get_by_text("2 of 2 run now")).to_be_visible()
+    expect(row).to_contain_text("0.00 of 100.00 USD")
+
+    # Spend arrives while the page is open: it must show by itself, in the same document.
+    page.evaluate("window.isTheSame = true")
+    spend(tents, "100", now=now)
+    expect(page.get_by_text("0 of 2 run now")).to_be_visible(timeout=15_000)
+    expect(row).to_contain_text("100.00 of 100.00 USD")
+    expect(row).to_contain_text("reached, 100 %")
+    changes = page.get_by_role("region", name="Last changes")
+    expect(changes.get_by_text("brand's daily budget reached")).to_have_count(2)
+    assert page.evaluate("window.isTheSame") is True
+
+    changes.get_by_role("link", name="Tents").first.click()
+    expect(page.locator("#content")).to_contain_text(re.compile("daily budget", re.IGNORECASE))
+    expect(page.locator("#content")).to_contain_text("100.00")
+
+    page.goto(f"{visit.url}/")
+    row.get_by_role("link", name="Aurora Outdoor").click()
+    page.get_by_label("Daily budget").fill("250")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("2 campaigns resumed")).to_be_visible()
+    assert state(tents) == ""
+
+    page.goto(f"{visit.url}/")
+    expect(page.get_by_text("2 of 2 run now")).to_be_visible()
+    expect(row).to_contain_text("100.00 of 250.00 USD")
+    visit.assert_kept_to_itself()
+
+
+EVERY_SCREEN = [
+    pytest.mark.parametrize("scheme", ["light", "dark"]),
+    pytest.mark.parametrize("width", [PHONE, DESK]),
+]
+
+
+class TestEveryScreen:
+    pytestmark = EVERY_SCREEN
+
+    @pytest.fixture(autouse=True)
+    def screen(self, page: Page, width: int, scheme: Scheme) -> None:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+
+    def test_the_sign_in_fits_and_can_be_read_by_everybody(
+        self, aurora: Brand, visit: Visit, width: int
+    ) -> None:
+        visit.page.goto(f"{visit.url}/")
+
+        expect(visit.page.get_by_role("button", name="Log in")).to_be_visible()
+        assert_fits(visit.page, width)
+        visit.assert_kept_to_itself()
+        assert_accessible(visit.page)
+
+    def test_the_dashboard_fits_and_can_be_read_by_everybody(
+        self, aurora: Brand, visit: Visit, now: datetime, width: int, scheme: Scheme
+    ) -> None:
+        spend(Campaign.objects.get(name="Tents"), "100", now=now)
+
+        visit.sign_in()
+
+        expect(visit.page.get_by_text("0 of 2 run now")).to_be_visible()
+        assert_fits(visit.page, width)
+        visit.assert_kept_to_itself()
+        assert_accessible(visit.page)
+        shade = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
+        red, green, blue = map(int, re.findall(r"\d+", shade)[:3])
+        assert (red + green + blue < 3 * 128) is (scheme == "dark")
+
+
+def assert_fits(page: Page, width: int) -> None:
+    """Nothing sticks out to the right."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def assert_accessible(page: Page) -> None:
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()

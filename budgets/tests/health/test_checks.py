@@ -1,0 +1,215 @@
+"""Each check, green and red."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from budgets.health import checks
+from budgets.health.checks import Check, Status
+from budgets.models import Brand, Campaign, PassRecord, Spend
+from budgets.services import passes
+from budgets.tests.health.conftest import NOW
+from django_celery_budget.celery import app
+
+pytestmark = pytest.mark.usefixtures("all_is_well")
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+
+
+def check(key: str, *, after: timedelta = timedelta(0), ask_workers: bool = False) -> Check:
+    """Return the check `key` as it is `after` everything was well."""
+    report = checks.examine(NOW + after, ask_workers=ask_workers)
+    return next(check for check in report.checks if check.key == key)
+
+
+def test_everything_is_green_when_all_is_well() -> None:
+    report = checks.examine(NOW, ask_workers=True)
+
+    assert {check.key: check.status for check in report.checks} == dict.fromkeys(
+        [
+            "database",
+            "migrations",
+            "broker",
+            "passes",
+            "worker",
+            "beat",
+            "uncounted",
+            "full_check",
+            "clock",
+            "brands",
+        ],
+        Status.OK,
+    )
+    assert report.status == "ok"
+
+
+def test_passes_are_red_after_three_intervals_and_green_again_by_themselves() -> None:
+    assert check("passes", after=3 * MINUTE).status is Status.OK
+
+    late = check("passes", after=3 * MINUTE + SECOND)
+    assert late.status is Status.FAIL
+    assert "check_and_pause_campaigns last completed 3 min ago" in late.words
+
+    passes.check_and_pause(NOW + 3 * MINUTE)
+    assert check("passes", after=3 * MINUTE + SECOND).status is Status.FAIL  # the other is late
+    passes.reset(NOW + 3 * MINUTE)
+    assert check("passes", after=3 * MINUTE + SECOND).status is Status.OK
+
+
+def test_passes_are_red_before_the_first() -> None:
+    PassRecord.objects.all().delete()
+
+    first = check("passes")
+
+    assert first.status is Status.FAIL
+    assert "No pass has completed yet" in first.words
+
+
+def test_the_patience_with_passes_follows_an_edited_interval() -> None:
+    interval = IntervalSchedule.objects.create(every=10, period=IntervalSchedule.MINUTES)
+    PeriodicTask.objects.filter(task__startswith="budgets.").update(interval=interval)
+
+    assert check("passes", after=30 * MINUTE).status is Status.OK
+    assert check("beat", after=30 * MINUTE).status is Status.OK
+    assert check("passes", after=31 * MINUTE).status is Status.FAIL
+    assert check("beat", after=31 * MINUTE).status is Status.FAIL
+
+
+def test_a_worker_is_proved_by_a_pass_or_else_asked() -> None:
+    late = 4 * MINUTE
+    assert check("worker").status is Status.OK
+    assert "none could be asked" in check("worker", after=late).words
+
+    silent = check("worker", after=late, ask_workers=True)
+
+    assert silent.status is Status.FAIL
+    assert "None answers" in silent.words
+
+
+def test_beat_is_red_when_it_does_not_send() -> None:
+    assert check("beat", after=3 * MINUTE).status is Status.OK
+
+    silent = check("beat", after=4 * MINUTE)
+
+    assert silent.status is Status.FAIL
+    assert "“Check and pause campaigns” for 4 min" in silent.words
+    assert silent.value["reset_daily_monthly_spend"] == {
+        "enabled": True,
+        "interval_seconds": 60,
+        "last_run_at": NOW.isoformat(),
+    }
+
+
+def test_beat_is_red_when_an_entry_is_missing_or_disabled() -> None:
+    PeriodicTask.objects.filter(task="budgets.tasks.check_and_pause_campaigns").update(
+        enabled=False
+    )
+    PeriodicTask.objects.filter(task="budgets.tasks.reset_daily_monthly_spend").delete()
+
+    beat = check("beat")
+
+    assert beat.status is Status.FAIL
+    assert "Disabled: “Check and pause campaigns”" in beat.words
+    assert "No periodic task sends reset_daily_monthly_spend" in beat.words
+
+
+def test_beat_has_three_intervals_for_an_entry_that_was_just_made() -> None:
+    PeriodicTask.objects.update(last_run_at=None)
+
+    assert check("beat", after=2 * MINUTE).status is Status.WARN
+    assert check("beat", after=4 * MINUTE).status is Status.FAIL
+
+
+def test_uncounted_spend_is_a_warning_and_then_red_until_a_pass_counts_it() -> None:
+    brand = Brand.objects.create(name="Acme")
+    campaign = Campaign.objects.create(brand=brand, name="Search")
+    passes.check_and_pause(NOW)
+    row = Spend(campaign=campaign, date=NOW.date(), amount=1, created_at=NOW)
+    Spend.objects.bulk_create([row])
+
+    assert check("uncounted", after=MINUTE).status is Status.WARN
+    waiting = check("uncounted", after=4 * MINUTE)
+    assert waiting.status is Status.FAIL
+    assert waiting.words.startswith("1 row waits to be counted, the oldest for 4 min.")
+
+    passes.check_and_pause(NOW + 4 * MINUTE)
+    assert check("uncounted", after=4 * MINUTE).status is Status.OK
+
+
+def test_a_pending_migration_is_red() -> None:
+    MigrationRecorder(connection).record_unapplied("budgets", "0002_beat_schedule")
+
+    pending = check("migrations")
+
+    assert pending.status is Status.FAIL
+    assert "budgets.0002_beat_schedule" in pending.words
+
+
+def test_brands_that_cannot_be_processed_are_named() -> None:
+    for number in range(7):
+        Brand.objects.create(name=f"Brand {number}")
+    Brand.objects.update(timezone="Mars/Olympus")
+    passes.check_and_pause(NOW)
+
+    brands = check("brands")
+
+    assert brands.status is Status.FAIL
+    assert brands.value == {"troubled": [f"Brand {number}" for number in range(5)]}
+    assert "Brand 4: 'Mars/Olympus' is not a time zone" in brands.words
+    assert "Brand 5" not in brands.words
+    assert "and more" in brands.words
+
+
+def test_what_the_full_check_found_is_red_until_it_is_put_right() -> None:
+    brand = Brand.objects.create(name="Acme")
+    Campaign.objects.create(brand=brand, name="Search")
+    passes.full_check(NOW)
+    assert check("full_check").status is Status.OK
+    Campaign.objects.all().write(total_daily_spend=5, total_monthly_spend=5)
+
+    passes.full_check(NOW)
+
+    found = check("full_check")
+    assert found.status is Status.FAIL
+    assert "campaign totals (1)" in found.words
+    Campaign.objects.all().write(total_daily_spend=0, total_monthly_spend=0)
+    passes.full_check(NOW)
+    assert check("full_check").status is Status.OK
+
+
+def test_a_clock_that_went_back_is_red() -> None:
+    assert check("clock", after=-5 * SECOND).status is Status.OK
+
+    back = check("clock", after=-2 * MINUTE)
+
+    assert back.status is Status.FAIL
+    assert "2 min in the future" in back.words
+
+
+def test_a_broker_that_does_not_answer_is_red_at_once_and_not_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("django.conf.settings.REDIS_URL", "")
+    monkeypatch.setitem(app.conf, "broker_url", "redis://:secret-word@127.0.0.1:1/0")
+
+    broker = check("broker")
+
+    assert broker.status is Status.FAIL
+    assert "embedded broker does not run" in broker.words
+    assert "secret-word" not in broker.words
+    assert "127.0.0.1" not in broker.words
+
+
+def test_words_about_the_broker_name_the_setting_when_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(app.conf, "broker_url", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr("django.conf.settings.REDIS_URL", "redis://127.0.0.1:1/0")
+
+    assert "REDIS_URL" in check("broker").words

@@ -1,0 +1,142 @@
+"""The rules of the domain a second time, written from the rule book alone.
+
+Plain Python on plain facts: nothing here may come from the code that it judges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+NOTHING = Decimal(0)
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """An amount of the ledger."""
+
+    campaign: CampaignFact
+    date: date
+    amount: Decimal
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class CampaignFact:
+    """What people wrote about a campaign."""
+
+    pk: int = 0
+    is_enabled: bool = True
+    starts_on: date | None = None
+    ends_on: date | None = None
+    opens: int = 0
+    closes: int = 24
+    daily: Decimal | None = None
+    monthly: Decimal | None = None
+
+    @property
+    def open_hours(self) -> list[int]:
+        """Walk the clock's face from opening to closing; to the same hour is all the way round."""
+        hours = [self.opens]
+        while (hour := (hours[-1] + 1) % 24) != self.closes % 24:
+            hours.append(hour)
+        return hours
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class BrandFact:
+    """What people wrote about a brand, and its campaigns."""
+
+    pk: int = 0
+    zone: str = "UTC"
+    is_active: bool = True
+    daily: Decimal | None = None
+    monthly: Decimal | None = None
+    campaigns: list[CampaignFact] = field(default_factory=list)
+
+    def today(self, now: datetime) -> date:
+        """Return the date on this brand's wall calendar."""
+        return now.astimezone(ZoneInfo(self.zone)).date()
+
+    def hour(self, now: datetime) -> int:
+        """Return the hour on this brand's wall clock."""
+        return now.astimezone(ZoneInfo(self.zone)).hour
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What was spent on a day, and in its month up to that day."""
+
+    today: Decimal
+    this_month: Decimal
+
+
+@dataclass(slots=True)
+class World:
+    """Everything that is known."""
+
+    brands: list[BrandFact]
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def campaigns(self) -> list[CampaignFact]:
+        """Every campaign of every brand."""
+        return [campaign for brand in self.brands for campaign in brand.campaigns]
+
+    def brand_of(self, campaign: CampaignFact) -> BrandFact:
+        """Return who pays for the campaign."""
+        return next(brand for brand in self.brands if campaign in brand.campaigns)
+
+    def spent(self, campaigns: list[CampaignFact], day: date) -> Spent:
+        """Add up the ledger: what is dated after `day` waits."""
+        of_day, of_month = NOTHING, NOTHING
+        for row in self.rows:
+            if row.campaign not in campaigns:
+                continue
+            if row.date == day:
+                of_day += row.amount
+            if (row.date.year, row.date.month) == (day.year, day.month) and row.date <= day:
+                of_month += row.amount
+        return Spent(of_day, of_month)
+
+    def hold(self, brand: BrandFact, campaign: CampaignFact, now: datetime) -> str:
+        """Return the strongest reason why the campaign may not run now; empty: it may."""
+        today = brand.today(now)
+        shared, own = self.spent(brand.campaigns, today), self.spent([campaign], today)
+        if not campaign.is_enabled:
+            return "operator"
+        if not brand.is_active:
+            return "brand_inactive"
+        if campaign.starts_on and today < campaign.starts_on:
+            return "not_started"
+        if campaign.ends_on and today > campaign.ends_on:
+            return "ended"
+        if brand.monthly is not None and shared.this_month >= brand.monthly:
+            return "brand_monthly_budget"
+        if campaign.monthly is not None and own.this_month >= campaign.monthly:
+            return "campaign_monthly_budget"
+        if brand.daily is not None and shared.today >= brand.daily:
+            return "brand_daily_budget"
+        if campaign.daily is not None and own.today >= campaign.daily:
+            return "campaign_daily_budget"
+        if brand.hour(now) not in campaign.open_hours:
+            return "outside_hours"
+        return ""
+
+    def holds(self, brand: BrandFact, now: datetime) -> dict[int, str]:
+        """Return the hold of each campaign of a brand, by primary key."""
+        return {campaign.pk: self.hold(brand, campaign, now) for campaign in brand.campaigns}
+
+    def first_change(
+        self, brand: BrandFact, now: datetime, *, within: timedelta
+    ) -> datetime | None:
+        """Return the first quarter of an hour after `now` at which any answer is another one."""
+        before = self.holds(brand, now)
+        instant = now - timedelta(
+            minutes=now.minute % 15, seconds=now.second, microseconds=now.microsecond
+        )
+        while (instant := instant + timedelta(minutes=15)) <= now + within:
+            if self.holds(brand, instant) != before:
+                return instant
+        return None

@@ -1,0 +1,81 @@
+"""The two periodic tasks: doors that read the clock and make one call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import time_machine
+from celery.exceptions import NotRegistered
+
+from budgets import tasks
+from budgets.core.decision import Hold
+from budgets.services import passes
+from budgets.tests.builders import NOW, at, decided, make_brand, make_campaign, spend, state
+from django_celery_budget.celery import app
+
+BOTH = pytest.mark.parametrize(
+    "task", [tasks.check_and_pause_campaigns, tasks.reset_daily_monthly_spend]
+)
+
+
+@pytest.mark.parametrize("name", ["check_and_pause_campaigns", "reset_daily_monthly_spend"])
+def test_a_task_is_registered_under_its_public_name(name: str) -> None:
+    app.loader.import_default_modules()
+
+    assert app.tasks[f"budgets.tasks.{name}"] == getattr(tasks, name)
+    with pytest.raises(NotRegistered):
+        app.tasks[name]
+
+
+@BOTH
+@pytest.mark.django_db
+def test_a_task_takes_no_argument_and_answers_with_counts(task: Any) -> None:
+    make_campaign()
+
+    counts = task()
+
+    assert counts["changes"] == 1
+    assert all(type(name) is str and type(count) is int for name, count in counts.items())
+
+
+@BOTH
+@pytest.mark.django_db
+def test_a_task_survives_a_message_of_a_newer_version(task: Any) -> None:
+    assert task(brand_ids=[1], why="not known yet") == task()
+
+
+@BOTH
+@pytest.mark.django_db
+def test_a_task_run_by_celery_does_the_same(task: Any) -> None:
+    campaign = make_campaign()
+
+    assert task.apply(throw=True).get()["changes"] == 1
+    assert state(campaign) == ""
+
+
+@BOTH
+@pytest.mark.django_db
+def test_a_task_reads_the_clock_and_turns_the_day(task: Any) -> None:
+    campaign = decided(make_campaign(make_brand(daily_budget=10)))
+    spend(campaign, 10)
+
+    with time_machine.travel(at("2026-11-24T23:59:59Z"), tick=False):
+        task()
+        assert state(campaign) == Hold.BRAND_DAILY_BUDGET
+
+    with time_machine.travel(at("2026-11-25T00:00Z"), tick=False):
+        assert task()["resumed"] == 1
+        assert state(campaign) == ""
+
+
+@pytest.mark.django_db
+def test_only_the_check_looks_at_everything() -> None:
+    with time_machine.travel(NOW, tick=False):
+        assert "corrected" in tasks.check_and_pause_campaigns()
+        assert "corrected" not in tasks.reset_daily_monthly_spend()
+
+
+def test_the_names_that_health_reads_are_those_of_the_tasks() -> None:
+    assert tasks.check_and_pause_campaigns.name == f"budgets.tasks.{passes.CHECK_AND_PAUSE}"
+    assert tasks.reset_daily_monthly_spend.name == f"budgets.tasks.{passes.RESET}"
