@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.contrib.auth import admin as auth
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import Group, User
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from budgets.admin.base import Admin
+
+# The page to sign in is the dashboard's too, whose readers need not be staff.
+admin.site.login_form = AuthenticationForm
 
 admin.site.unregister(User)
 admin.site.unregister(Group)

@@ -281,6 +281,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "base_manager_name": "objects",
+            },
         ),
         migrations.CreateModel(
             name="PassRecord",
@@ -357,6 +360,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "spend",
                 "verbose_name_plural": "spend",
+                "base_manager_name": "objects",
             },
         ),
         migrations.CreateModel(
@@ -435,6 +439,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "base_manager_name": "objects",
+            },
         ),
         migrations.AddConstraint(
             model_name="campaign",

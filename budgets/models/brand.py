@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
@@ -48,10 +49,12 @@ class BrandQuerySet(models.QuerySet["Brand"]):
         return super().update(**values)
 
     def bulk_create(self, objs: Iterable[Brand], *args: Any, **kwargs: Any) -> list[Brand]:
-        """Insert; the next pass looks at them."""
+        """Insert; the next pass looks at them, and at those that an upsert writes again."""
         brands = list(objs)
         for brand in brands:
             brand.start_undecided()
+        if named := kwargs.get("update_fields"):
+            kwargs["update_fields"] = [*(set(named) - Brand.DERIVED), "due_at"]
         return super().bulk_create(brands, *args, **kwargs)
 
 
@@ -155,7 +158,10 @@ class Brand(models.Model):
         return self.zone_in_force or self.timezone
 
     def start_undecided(self) -> None:
-        """Prepare a new row: nothing is pending, and the next pass looks at it."""
+        """Prepare a new row, a copy of another one too: nothing was spent, the next pass looks at it."""
+        self.total_daily_spend = self.total_monthly_spend = Decimal(0)
+        self.spend_day = NEVER
+        self.zone_in_force = self.trouble = ""
         self.due_at = AT_ONCE
 
     def clean(self) -> None:
@@ -179,6 +185,8 @@ class Brand(models.Model):
         """
         if self._state.adding:
             self.start_undecided()
+            # Else Django would first try to write over a row of the same key.
+            kwargs["force_insert"] = True
         else:
             self.due_at = AT_ONCE
             kwargs["update_fields"] = {

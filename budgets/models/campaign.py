@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, ClassVar, Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -53,8 +54,12 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return super().update(**values)
 
     def bulk_create(self, objs: Iterable[Campaign], *args: Any, **kwargs: Any) -> list[Campaign]:
-        """Insert; the next pass decides them."""
+        """Insert; the next pass decides them, and those that an upsert writes again."""
         campaigns = list(objs)
+        if named := set(kwargs.get("update_fields") or ()):
+            if named & {"brand", "brand_id"}:
+                raise CampaignCannotMove
+            kwargs["update_fields"] = sorted(named - Campaign.DERIVED)
         for campaign in campaigns:
             campaign.start_undecided()
         with transaction.atomic(using=self.db):
@@ -141,6 +146,8 @@ class Campaign(models.Model):
     objects = models.Manager.from_queryset(CampaignQuerySet)()
 
     class Meta:
+        # `brand.campaigns.add()` and its like write through this one.
+        base_manager_name = "objects"
         constraints = [
             # Also the index by brand.
             models.UniqueConstraint(
@@ -189,10 +196,11 @@ class Campaign(models.Model):
         return self.name
 
     def start_undecided(self) -> None:
-        """Prepare a new row: `is_active` alone is no state, so the next decision makes one."""
+        """Prepare a new row, a copy of another one too: nothing was spent, nothing was decided."""
         self.external_id = self.external_id or None
-        if self.hold == Hold.UNDECIDED:
-            self.is_active = False
+        self.total_daily_spend = self.total_monthly_spend = Decimal(0)
+        self.spend_day = NEVER
+        self.hold, self.is_active = Hold.UNDECIDED, False
 
     def save(self, **kwargs: Any) -> None:
         """Write what people may write. The next pass, or the service that calls, decides.
@@ -206,6 +214,8 @@ class Campaign(models.Model):
             Brand.objects.using(kwargs.get("using")).filter(pk=self.brand_id).update()
             if self._state.adding:
                 self.start_undecided()
+                # Else Django would first try to write over a row of the same key.
+                kwargs["force_insert"] = True
             else:
                 before = Campaign.objects.using(kwargs.get("using")).filter(pk=self.pk)
                 if before.exclude(brand_id=self.brand_id).exists():

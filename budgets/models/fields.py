@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django import forms
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldError, ValidationError
 from django.db import models
 from django.db.models.expressions import Combinable, register_combinable_fields
 
@@ -73,6 +73,17 @@ class MoneyField(_Field[SetT, GetT]):
     ) -> Any:
         """Hand micro-units over unchanged."""
         return value if prepared else self.get_prep_value(value)
+
+    def get_placeholder(self, value: Any, compiler: object, connection: BaseDatabaseWrapper) -> str:
+        """Refuse to store an expression that is no amount: its number would count as micro-units."""
+        if hasattr(value, "resolve_expression"):
+            kind = value._output_field_or_none  # noqa: SLF001  # asking `output_field` raises for NULL
+            if kind is not None and not isinstance(kind, MoneyField):
+                raise FieldError(
+                    f"{self.name} is an amount, and the expression gives a {type(kind).__name__}; "
+                    "wrap numbers as Value(Decimal(5), output_field=MoneyField())"
+                )
+        return "%s"
 
     def value_to_string(self, obj: models.Model) -> str:
         """Serialise without loss."""

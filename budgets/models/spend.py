@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any, Self, TypeVar
 
@@ -35,6 +36,12 @@ class AppendOnlyQuerySet(models.QuerySet[RowT]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """Refuse."""
         raise AppendOnly
+
+    def bulk_create(self, objs: Iterable[RowT], *args: Any, **kwargs: Any) -> list[RowT]:
+        """Add rows; refuse to write over existing ones."""
+        if kwargs.get("update_conflicts"):
+            raise AppendOnly
+        return super().bulk_create(objs, *args, **kwargs)
 
 
 class AppendOnlyModel(models.Model):
@@ -91,6 +98,8 @@ class Spend(AppendOnlyModel):
     objects = models.Manager.from_queryset(SpendQuerySet)()
 
     class Meta:
+        # `campaign.spends.add()` and its like write through this one.
+        base_manager_name = "objects"
         verbose_name = "spend"
         verbose_name_plural = "spend"
         constraints = [

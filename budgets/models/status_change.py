@@ -48,6 +48,8 @@ class StatusChange(AppendOnlyModel):
     objects = models.Manager.from_queryset(StatusChangeQuerySet)()
 
     class Meta:
+        # `campaign.status_changes.add()` and its like write through this one.
+        base_manager_name = "objects"
         constraints = [
             models.CheckConstraint(
                 condition=~Q(old_hold=F("hold")), name="status_change_changes_something"

@@ -97,9 +97,10 @@ def addend(entry: Entry, today: date) -> Addend:
 def count(
     entries: Iterable[Entry], moments: Mapping[int, Moment], read: Mapping[int, Account]
 ) -> list[Moment]:
-    """Add `entries` to the totals; return the moments of the brands in which a budget was crossed.
+    """Add `entries` to the totals; return the moments of the brands that must be decided now.
 
-    A refund crosses too, the other way. Raises `TotalTooLarge` before anything is written.
+    Those in which a budget was crossed (by a refund the other way), and those that are due. Raises
+    `TotalTooLarge` before anything is written.
     """
     by_campaign: dict[int, Addend] = defaultdict(Addend)
     by_brand: dict[int, Addend] = defaultdict(Addend)
@@ -107,21 +108,21 @@ def count(
         added = addend(entry, moments[entry.brand_id].day.date)
         by_campaign[entry.campaign_id] += added
         by_brand[entry.brand_id] += added
-    crossed: set[int] = set()
+    to_decide = {pk for pk, moment in moments.items() if moment.is_due}
     for campaign_id, added in by_campaign.items():
         account = read[campaign_id]
         if _crosses(account.purse, added):
-            crossed.add(account.brand_id)
+            to_decide.add(account.brand_id)
     for brand_id, added in by_brand.items():
         brand = moments[brand_id].brand
         if _crosses(rollover.purse(brand, moments[brand_id].day.date), added):
-            crossed.add(brand_id)
+            to_decide.add(brand_id)
     totals.add(by_campaign, by_brand)
     for brand_id, added in by_brand.items():
         brand = moments[brand_id].brand
         brand.total_daily_spend += added.today
         brand.total_monthly_spend += added.this_month
-    return [moments[brand_id] for brand_id in sorted(crossed)]
+    return [moments[brand_id] for brand_id in sorted(to_decide)]
 
 
 def count_uncounted(now: datetime) -> Counted:
@@ -182,8 +183,8 @@ def _count_rows(by_brand: Mapping[int, list[int]], now: datetime) -> Counted:
         return Counted(outcome=Outcome(rolled=turned.rolled, troubled=len(turned.troubles)))
     Spend.objects.filter(pk__in=list(entries)).mark_counted(counted=True)
     read = accounts((entry.campaign_id for entry in entries.values()), moments)
-    crossed = count(entries.values(), moments, read)
-    outcome = enforcement.enforce(crossed, trigger=Trigger.SPEND, now=now)
+    to_decide = count(entries.values(), moments, read)
+    outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND, now=now)
     return Counted(
         rows=len(entries),
         outcome=outcome + Outcome(rolled=turned.rolled, troubled=len(turned.troubles)),

@@ -304,8 +304,12 @@ def _cause(move: Move, trigger: Trigger) -> Cause:
     brand = move.verdicts.moment.brand
     if trigger is Trigger.SWEEP:
         return Cause.SWEEP
-    if trigger is Trigger.SPEND and BUDGET_HOLDS & {move.old, move.new}:
-        return Cause.SPEND
+    if trigger is Trigger.SPEND:
+        if move.new in BUDGET_HOLDS:
+            return Cause.SPEND
+        # A refund lifts a budget's hold; but if the day has turned, that did.
+        if move.old in BUDGET_HOLDS and not move.verdicts.moment.has_turned:
+            return Cause.SPEND
     if trigger is Trigger.EDIT or brand.due_at == AT_ONCE:
         return Cause.OPERATOR if Hold.OPERATOR in (move.old, move.new) else Cause.EDIT
     return Cause.ROLLOVER if BUDGET_HOLDS & {move.old, move.new} else Cause.SCHEDULE

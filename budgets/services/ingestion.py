@@ -210,7 +210,7 @@ def _record(events: Sequence[SpendEvent], source: str, now: datetime) -> Receipt
             results[at] = examined
         else:
             lines[at] = examined
-    for at in _too_large(lines, moments, read):
+    for at in _too_large(lines, moments, read, source):
         results[at] = _rejected(
             "total_too_large", "amount", "the total would be larger than can be kept"
         )
@@ -236,13 +236,8 @@ def _record(events: Sequence[SpendEvent], source: str, now: datetime) -> Receipt
             results[at] = _compared(line, lines[firsts[key]] if key in inserted else known[key])
 
     recorded = [line for at, line in lines.items() if results[at] is RECORDED]
-    crossed = counting.count(recorded, moments, read)
-    # A due brand is looked at as well: what it would say now may differ from what it said last.
-    due = [moment for moment in turned.moments if moment.brand.due_at <= now]
-    to_decide = {moment.brand.pk: moment for moment in [*crossed, *due]}
-    outcome = enforcement.enforce(
-        [to_decide[pk] for pk in sorted(to_decide)], trigger=Trigger.SPEND, now=now
-    )
+    to_decide = counting.count(recorded, moments, read)
+    outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND, now=now)
     return Receipt(
         results=tuple(result for result in results if result is not None),
         paused=outcome.paused,
@@ -261,9 +256,24 @@ def _brands_of(campaign_ids: Iterable[int]) -> dict[int, int]:
 
 
 def _too_large(
-    lines: Mapping[int, Line], moments: Mapping[int, Moment], read: Mapping[int, Account]
+    lines: Mapping[int, Line],
+    moments: Mapping[int, Moment],
+    read: Mapping[int, Account],
+    source: str,
 ) -> list[int]:
     """Return the places of events after which a total might not fit the database's integer."""
+    refused = _without_room(lines, moments, read)
+    if not refused:
+        return refused
+    # Hardly ever: what was recorded before takes no room and is answered as what it is.
+    known = _recorded(source, [line.external_id for line in lines.values() if line.external_id])
+    new = {at: line for at, line in lines.items() if line.external_id not in known}
+    return _without_room(new, moments, read)
+
+
+def _without_room(
+    lines: Mapping[int, Line], moments: Mapping[int, Moment], read: Mapping[int, Account]
+) -> list[int]:
     room: dict[tuple[str, int], Decimal] = {}
     refused = []
     for at, line in lines.items():
@@ -368,6 +378,11 @@ def _unfit_instant(instant: datetime, now: datetime) -> tuple[str, str] | None:
         return "no_offset", "has no UTC offset; write 2026-01-31T09:00:00Z"
     if instant > now + periods.CLOCK_SKEW:
         return "future_date", f"{instant.isoformat()} is in the future; it is {now.isoformat()}"
+    # Roughly: the day decides. But PostgreSQL stores the year 1 and then cannot read the row again.
+    if instant < now - timedelta(days=settings.SPEND_MAX_AGE_DAYS + 2):
+        words = f"{instant.isoformat()} is too long ago; it is {now.isoformat()}, and "
+        words += f"{settings.SPEND_MAX_AGE_DAYS} days are the most (SPEND_MAX_AGE_DAYS)"
+        return "date_too_old", words
     return None
 
 

@@ -38,6 +38,9 @@ def full_check(now: datetime) -> int:
     Finds what raw SQL changed in brands and campaigns, and what must not be: a total that drifted.
     """
     corrected = enforcement.sweep(now).changes
+    # The sweep calls every brand well that can be decided; whose spend cannot be counted is named
+    # again here. Where nothing waits, that is one look at an empty index.
+    counting.count_uncounted(now)
     findings = {finding.code: finding.count for finding in reconciliation.check()}
     _remember(FULL_CHECK, now, {"corrected": corrected, **findings})
     return corrected

@@ -29,12 +29,20 @@ class Moment:
     zone: ZoneInfo
     day: LocalDay
     now: datetime
+    has_turned: bool = False
+    """Whether its totals spoke of another day until now."""
     trouble: str = ""
 
     @property
     def hour(self) -> int:
         """The local wall-clock hour (0-23)."""
         return self.day.hour_at(self.now)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the brand must be decided whatever it spent: time, an edit or the end of a trouble."""
+        is_well_again = self.brand.trouble != self.trouble
+        return self.has_turned or is_well_again or self.brand.due_at <= self.now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +150,8 @@ def _moment(brand: Brand, now: datetime) -> Moment:
                 # The old zone's day is over. Where the new zone lies behind, it is still a day that
                 # has its totals already, so nobody gets a second budget for it.
                 zone, day = pending, periods.local_day(pending, now)
-    return Moment(brand=brand, zone=zone, day=day, now=now, trouble=trouble)
+    has_turned = brand.spend_day != day.date
+    return Moment(brand=brand, zone=zone, day=day, now=now, has_turned=has_turned, trouble=trouble)
 
 
 def _rolled_to(today: date) -> dict[str, object]:

@@ -164,3 +164,34 @@ def test_our_own_failure_has_our_face(operator: Client, monkeypatch: pytest.Monk
 
     assert response.status_code == 500
     assert "Something went wrong on our side" in response.text
+
+
+class TestSigningIn:
+    def test_people_who_are_not_staff_reach_the_dashboard(self, client: Client) -> None:
+        User.objects.create_user("olga", password="pass")
+
+        response = client.post(
+            "/admin/login/?next=/", {"username": "olga", "password": "pass", "next": "/"}
+        )
+
+        assert (response.status_code, response["Location"]) == (302, "/")
+        assert client.get("/").status_code == 200
+
+    def test_people_who_are_not_staff_are_told_that_the_admin_is_not_theirs(
+        self, client: Client
+    ) -> None:
+        client.force_login(User.objects.create_user("olga"))
+
+        response = client.get("/admin/", follow=True)
+
+        assert "You are signed in as olga, who may not open this page." in response.text
+
+    def test_a_wrong_password_is_said_and_leads_nowhere_else(self, client: Client) -> None:
+        response = client.post(
+            "/admin/login/?next=/",
+            {"username": "olga", "password": "no", "next": "https://elsewhere.example/"},
+        )
+
+        assert response.status_code == 200
+        assert "Please enter a correct username and password" in response.text
+        assert "elsewhere.example" not in response.text

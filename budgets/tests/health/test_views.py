@@ -29,7 +29,7 @@ def staff(client: Client, db: None) -> Client:
 
 
 @pytest.fixture
-def broken_database(transactional_db: None) -> Iterator[None]:
+def broken_database(transactional_db: None, django_db_serialized_rollback: None) -> Iterator[None]:
     """Have the database fail for real: no such file, no such database."""
     name = connection.settings_dict["NAME"]
 
@@ -148,6 +148,8 @@ class TestVerdict:
 
 
 class TestBrokenDatabase:
+    pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+
     def test_it_is_503_for_anonymous_callers(self, client: Client, broken_database: None) -> None:
         response = client.get("/health/", headers={"accept": "application/json"})
 
@@ -156,7 +158,7 @@ class TestBrokenDatabase:
 
     @pytest.mark.parametrize("accept", ["application/json", "text/html"])
     def test_it_is_503_for_people_whose_session_cannot_be_read(
-        self, client: Client, transactional_db: None, request: pytest.FixtureRequest, accept: str
+        self, client: Client, request: pytest.FixtureRequest, accept: str
     ) -> None:
         client.force_login(User.objects.create_superuser("ana"))
         request.getfixturevalue("broken_database")
@@ -166,9 +168,7 @@ class TestBrokenDatabase:
         assert response.status_code == 503
         assert "degraded" in response.text
 
-    def test_a_database_without_our_tables_is_503_in_words(
-        self, client: Client, transactional_db: None
-    ) -> None:
+    def test_a_database_without_our_tables_is_503_in_words(self, client: Client) -> None:
         client.force_login(User.objects.create_superuser("ana"))
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE budgets_passrecord RENAME TO elsewhere")

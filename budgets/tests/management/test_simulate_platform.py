@@ -45,9 +45,9 @@ def run(*options: str) -> list[str]:
     return said.getvalue().splitlines()
 
 
-def rounds(count: int, seconds: float = 3, start: datetime = NOW) -> list[str]:
+def rounds(count: int, seconds: float = 3, start: datetime = NOW, dice: int = 1) -> list[str]:
     """Let a platform report `count` rounds; return what it says."""
-    platform = Platform(demo.SOURCE, "test", random.Random(1))
+    platform = Platform(demo.SOURCE, "test", random.Random(dice))
     return [
         platform.round(seconds, start + n * timedelta(seconds=seconds)).text() for n in range(count)
     ]
@@ -91,7 +91,7 @@ def test_reports_for_campaigns_that_are_active(agency: None) -> None:
 
 
 def test_a_campaign_that_was_just_paused_may_have_news(agency: None) -> None:
-    rounds(40, seconds=30)
+    rounds(80, seconds=30, dice=2)
 
     paused_at = {
         change.campaign_id: change.at
@@ -156,7 +156,9 @@ def test_says_when_there_is_no_demo() -> None:
         rounds(1)
 
 
-def test_waits_for_a_database_that_fails_and_goes_on(clock: None, transactional_db: None) -> None:
+def test_waits_for_a_database_that_fails_and_goes_on(
+    clock: None, transactional_db: None, django_db_serialized_rollback: None
+) -> None:
     demo.load(NOW)
     failed: list[str] = []
 

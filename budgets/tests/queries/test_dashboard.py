@@ -7,6 +7,7 @@ import pytest
 from budgets.models import Brand, Campaign
 from budgets.queries import dashboard
 from budgets.queries.dashboard import CampaignCount
+from budgets.services import passes
 
 pytestmark = pytest.mark.django_db
 
@@ -15,10 +16,14 @@ TODAY = date(2026, 3, 10)
 
 
 def brand(name: str, today: int = 0, month: int = 0, **fields: object) -> Brand:
-    values = {"daily_budget": 100, "monthly_budget": 1000, "spend_day": TODAY, **fields}
-    return Brand.objects.create(
-        name=name, total_daily_spend=today, total_monthly_spend=month, **values
+    spend_day = fields.pop("spend_day", TODAY)
+    values = {"daily_budget": 100, "monthly_budget": 1000, **fields}
+    brand = Brand.objects.create(name=name, **values)
+    # As the services write it: a new row starts without spend.
+    Brand.objects.filter(pk=brand.pk).write(
+        total_daily_spend=today, total_monthly_spend=month, spend_day=spend_day
     )
+    return brand
 
 
 def names() -> list[str]:
@@ -66,9 +71,10 @@ def test_inactive_brands_come_last() -> None:
 
 def test_campaigns_are_counted_by_hold_and_by_brand() -> None:
     one, other = brand("one"), brand("other")
-    Campaign.objects.create(brand=one, name="a", is_active=True, hold="")
-    Campaign.objects.create(brand=one, name="b", hold="operator")
-    Campaign.objects.create(brand=other, name="c", hold="operator")
+    Campaign.objects.create(brand=one, name="a")
+    Campaign.objects.create(brand=one, name="b", is_enabled=False)
+    Campaign.objects.create(brand=other, name="c", is_enabled=False)
+    passes.check_and_pause(NOON)
 
     assert dashboard.campaigns_by_hold() == {"": 1, "operator": 2}
     assert dashboard.campaign_counts([one.pk, other.pk]) == {

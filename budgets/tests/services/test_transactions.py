@@ -55,7 +55,7 @@ def test_work_gives_up_after_the_third_time() -> None:
     assert (work.begun, Brand.objects.count()) == (3, 0)
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_a_deadlock_begins_again() -> None:
     assert settle(Attempts(2, deadlock())) == 3
     assert Brand.objects.count() == 1
@@ -71,7 +71,7 @@ def test_a_deadlock_inside_a_larger_transaction_is_the_callers() -> None:
     assert work.begun == 1
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 @pytest.mark.parametrize("error", [OperationalError("database is locked"), ValueError("a bug")])
 def test_any_other_error_is_not_tried_again(error: Exception) -> None:
     work = Attempts(1, error)

