@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,18 +11,27 @@ from typing import Literal
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
+from django.db import connections
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from budgets.models import Brand, Campaign
 from budgets.services import passes
 from budgets.tests.builders import make_brand, make_campaign, spend, state
+from budgets.tests.conftest import CHROMIUM
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.django_db(transaction=True, serialized_rollback=True),
 ]
 
+QUIETLY = [
+    "--no-sandbox",  # as root there is none
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+]
 PASSWORD = "correct horse battery staple"
 PHONE, DESK = 360, 1440
 Scheme = Literal["light", "dark"]
@@ -65,16 +72,17 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(django_db_setup: None) -> Iterator[Browser]:
     """Run the system's Chromium."""
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("no Chromium here")
+    migrated = vars(connections["default"])["_test_serialized_contents"]
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright keeps an event loop in this thread, where Django then expects no database.
+        # Playwright keeps an event loop in this thread, where Django then expects no database,
+        # and gives us another connection. It must know as well what to put back after a test.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        with playwright.chromium.launch(executable_path=found, args=["--no-sandbox"]) as browser:
+        vars(connections["default"])["_test_serialized_contents"] = migrated
+        with playwright.chromium.launch(executable_path=CHROMIUM, args=QUIETLY) as browser:
             yield browser
+        connections["default"].close()
 
 
 @pytest.fixture
