@@ -1,0 +1,54 @@
+# `make run` and `make test` need Python 3.11 or newer and nothing else; `make` lists the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+run: $(VENV)/.run ## start everything; PORT=8000, HOST=127.0.0.1, DEMO=0 to start empty
+	@exec $(BIN)/python manage.py up
+
+test: $(VENV)/.develop ## run the tests; ARGS='-k dayparting' to choose
+	@echo "==> Running the tests (about a minute and a half on two cores) …"
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: $(VENV)/.develop ## formatter, linter, import contracts, types, migrations, deployment
+	@echo "==> Formatter";          $(BIN)/ruff format --check .
+	@echo "==> Linter";             $(BIN)/ruff check .
+	@echo "==> Import contracts";   $(BIN)/lint-imports
+	@echo "==> Types";              $(BIN)/mypy .
+	@echo "==> Migrations";         $(BIN)/python manage.py makemigrations --check --dry-run
+	@echo "==> Deployment";         DJANGO_ENV=production ALLOWED_HOSTS=budgets.example.com \
+		SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(VENV)/.develop ## format and repair what the linter can
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+clean: ## remove the environment and the caches; var/, the data, stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# What is installed is as new as the files that name it.
+$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+	@echo "==> Installing what the product needs (half a minute the first time) …"
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.develop: requirements.txt requirements-dev.txt | $(VENV)/bin/python
+	@echo "==> Installing what the product and its tests need (a minute the first time) …"
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@ $(VENV)/.run
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed. Name one: make PYTHON=/path/to/python3.12 …"; exit 1; }
+	@echo "==> Creating the environment in $(VENV)/ …"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "This Python cannot make environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
