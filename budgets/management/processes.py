@@ -27,7 +27,7 @@ HEALTHY_AFTER = 60.0
 COLOURS = (36, 32, 33, 35, 34, 31)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
     """One program to keep running."""
 
