@@ -249,6 +249,21 @@ def entry(title: str, icon: str, page: str, permission: str = "") -> dict[str, A
     }
 
 
+# The violet of the operators' pages (budgets/static/budgets/app.css), from light to dark.
+VIOLET = {
+    "50": "#f5f3ff",
+    "100": "#ede9fe",
+    "200": "#ddd6fe",
+    "300": "#c4b5fd",
+    "400": "#a78bfa",
+    "500": "#8b5cf6",
+    "600": "#6d28d9",
+    "700": "#5b21b6",
+    "800": "#4c1d95",
+    "900": "#3b1578",
+    "950": "#2e1065",
+}
+
 UNFOLD = {
     "SITE_TITLE": "Budget Guardian",
     "SITE_HEADER": "Budget Guardian",
@@ -261,6 +276,7 @@ UNFOLD = {
             "href": lambda _: static("budgets/icon.svg"),
         }
     ],
+    "COLORS": {"primary": VIOLET},
     "STYLES": [lambda _: static("budgets/admin.css")],
     "SIDEBAR": {
         "navigation": [
@@ -356,6 +372,7 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 # No result backend: `.delay()` raises when one is down, and passes keep a record of their own.
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_EXPIRES = None  # Nothing to clean up, or beat adds a nightly crontab entry for it.
 # A pass may be killed at any point and run again; either setting alone loses it at kill -9.
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -28,8 +28,7 @@ class StatusChangeAdmin(ReadOnlyAdmin):
         "brand",
         "before",
         "after",
-        "cause",
-        "actor",
+        "caused_by",
         "what_decided",
     )
     list_filter = (
@@ -84,6 +83,12 @@ class StatusChangeAdmin(ReadOnlyAdmin):
     def after(self, change: StatusChange) -> tuple[str, str]:
         """Show the state after."""
         return badge(change.hold)
+
+    @column("Caused by")
+    def caused_by(self, change: StatusChange) -> str:
+        """Show what made the change, and who, where somebody did."""
+        cause = change.get_cause_display()
+        return f"{cause}, {change.actor}" if change.actor else cause
 
     @column("Figures")
     def what_decided(self, change: StatusChange) -> str | None:

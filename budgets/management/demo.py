@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 
 from django.db import transaction
+from django.utils.text import slugify
 
 from budgets.core import periods
 from budgets.core.periods import LocalDay
@@ -140,7 +141,7 @@ def _campaign(brand: Brand, flight: Flight, today: date) -> Campaign:
     return Campaign(
         brand=brand,
         name=flight.name,
-        external_id=f"demo-{brand.pk}-{flight.name.casefold().replace(' ', '-')}",
+        external_id=f"demo-{brand.pk}-{slugify(flight.name)}",
         allowed_start_hour=start,
         allowed_end_hour=end,
         starts_on=None if flight.starts is None else today + timedelta(days=flight.starts),

@@ -18,8 +18,10 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection, connections
+from django.utils import timezone
 
 from budgets.management.processes import Log, Part, Supervisor
+from budgets.services import passes
 from django_celery_budget import broker, env
 
 MANAGE = [sys.executable, str(settings.BASE_DIR / "manage.py")]
@@ -77,6 +79,7 @@ class Command(BaseCommand):
                 call_command("seed_demo", stdout=self.stdout)
             # So that health is green before beat's first tick, a minute from now.
             call_command("enforce_budgets", stdout=self.stdout)
+            passes.reset(timezone.now())
             connections.close_all()
             for part in background(demo=demo):
                 supervisor.start(part)
