@@ -50,32 +50,45 @@ def checked_url(url: str) -> str:
     """Return `url` in kombu's spelling, or refuse it; empty stays empty (embedded)."""
     if not url:
         return ""
-    parts = urlsplit(url)
-    if parts.scheme in ("redis", "rediss") and parts.hostname:
-        return url
-    if parts.scheme in ("unix", "redis+socket") and parts.path.startswith("/"):
-        query = parse_qs(parts.query)
-        database = (query.get("db") or query.get("virtual_host") or ["0"])[0]
-        if database.isdecimal():
-            return f"redis+socket://{parts.path}?virtual_host={database}"
+    with contextlib.suppress(ValueError):  # A bracket that does not close, a port that is none.
+        parts = urlsplit(url)
+        # A password's raw "/", "?" or "#" would end the host, and what follows it be logged.
+        is_whole = not parts.fragment and "@" not in parts.query
+        database = parts.path.removeprefix("/") or "0"
+        if parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0:
+            if is_whole and database.isdecimal():
+                return url
+        elif parts.scheme in ("unix", "redis+socket") and parts.path.startswith("/"):
+            query = parse_qs(parts.query)
+            database = (query.get("db") or query.get("virtual_host") or ["0"])[0]
+            if database.isdecimal():
+                return f"redis+socket://{parts.path}?virtual_host={database}"
     # The value is not repeated: it may hold a password.
     raise ImproperlyConfigured(
         "REDIS_URL must be redis://host:6379/0, rediss://user:password@host:6380/0 (TLS) or "
-        "unix:///path/to/redis.sock?db=0; unset it for the embedded server."
+        "unix:///path/to/redis.sock?db=0, with special characters percent-encoded; unset it for "
+        "the embedded server."
     )
 
 
 def client(url: str, *, timeout: float = 2) -> redis.Redis:
     """Return a Redis client for a broker URL in kombu's spelling."""
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
+    # Its own ten tries took 4.5 s to say that nobody listens on the socket that a crash left.
+    once = Retry(NoBackoff(), 0)
     parts = urlsplit(url)
     if parts.scheme != "redis+socket":
-        return redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
+        return redis.Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=once
+        )
     return redis.Redis(
         unix_socket_path=unquote(parts.path),
         db=int(parse_qs(parts.query).get("virtual_host", ["0"])[0]),
         socket_timeout=timeout,
+        retry=once,
     )
 
 
@@ -127,7 +140,8 @@ def binary() -> str:
 
 def private(directory: Path) -> Path:
     """Create `directory` for its owner alone; refuse one that somebody else prepared."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o700, parents=True)
     state = directory.lstat()
     if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid():
         raise BrokerUnavailable(
@@ -205,6 +219,8 @@ def starting_alone(data_dir: Path) -> Iterator[None]:
         return
     import fcntl
 
+    # Before it is asked: in a directory that somebody else prepared, somebody else listens.
+    private(socket_path(data_dir).parent)
     with (private(data_dir / "broker") / "start.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
 if TYPE_CHECKING:
-    from structlog.typing import EventDict, WrappedLogger
+    from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 CONTROL |= {0x09: "\\t", 0x0A: "\\n", 0x0D: "\\r", 0x2028: "\\u2028", 0x2029: "\\u2029"}
@@ -19,6 +20,14 @@ def escape_control(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
     """Write line ends and terminal codes out: the name of a brand must not forge a line."""
     event["event"] = str(event["event"]).translate(CONTROL)
     return event
+
+
+def indented_traceback(output: TextIO, exception: ExcInfo) -> None:
+    """Write a traceback of which no line passes for a record: errors quote names, too."""
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, exception)
+    lines = written.getvalue().strip("\n").split("\n")
+    output.writelines(f"\n  {line.translate(CONTROL)}" for line in lines)
 
 
 def config(form: str) -> dict[str, Any]:
@@ -37,10 +46,14 @@ def config(form: str) -> dict[str, Any]:
         render += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        plain = structlog.dev.plain_traceback
         render += [
             escape_control,
-            structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain, pad_event_to=0),
+            structlog.dev.ConsoleRenderer(
+                colors=colors,
+                exception_formatter=indented_traceback,
+                pad_event_to=0,
+                repr_native_str=True,
+            ),
         ]
     structlog.configure(
         processors=[*stamp, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

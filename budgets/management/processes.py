@@ -7,6 +7,7 @@ ending is ours: a tool that signalled the whole group lost the running tasks in 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import queue
 import signal
@@ -23,6 +24,11 @@ from django_celery_budget import lifeline
 LONGEST_WAIT = 30.0
 HEALTHY_AFTER = 60.0
 """Seconds of life after which an end counts as the first one again."""
+LAST_WORDS = 1.0
+"""Seconds to read what an ended child said, often why it ended; a grandchild may hold the pipe."""
+
+LONGEST_SLEEP = 1.0
+"""Seconds: a signal that comes just before a wait, or to another thread, does not interrupt it."""
 
 COLOURS = (36, 32, 33, 35, 34, 31)
 
@@ -94,6 +100,11 @@ class Supervisor:
 
     def start(self, part: Part) -> None:
         """Start one part; from the main thread, to whose life the child's is tied."""
+        # Ctrl-C as an exception would be dropped by fork, or leave a child that nobody watches.
+        with self._signals():
+            self._start(part)
+
+    def _start(self, part: Part) -> None:
         process = subprocess.Popen(
             part.command,
             env=self.environment,
@@ -108,16 +119,20 @@ class Supervisor:
         )
         self._running[part] = _Running(process, time.monotonic())
         # Two threads: a grandchild may hold the pipe open long after the child has ended.
-        threading.Thread(target=self._copy, args=(part, process), daemon=True).start()
-        threading.Thread(target=self._watch, args=(part, process), daemon=True).start()
+        copying = threading.Thread(target=self._copy, args=(part, process), daemon=True)
+        copying.start()
+        watching = threading.Thread(target=self._watch, args=(part, process, copying), daemon=True)
+        watching.start()
 
     def _copy(self, part: Part, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101  # a pipe was asked for
-        for line in process.stdout:
-            self.log.write(part.name, line)
+        with process.stdout as lines:
+            for line in lines:
+                self.log.write(part.name, line)
 
-    def _watch(self, part: Part, process: subprocess.Popen[str]) -> None:
+    def _watch(self, part: Part, process: subprocess.Popen[str], copying: threading.Thread) -> None:
         process.wait()
+        copying.join(LAST_WORDS)
         self._events.put(Ended(part, process))
 
     def run(self) -> None:
@@ -133,9 +148,10 @@ class Supervisor:
                         self._restart_due()
 
     def _next_event(self) -> Ended | StopAsked | None:
-        wait = None
-        if self._due:
-            wait = max(0.0, min(at for at, _ in self._due.values()) - time.monotonic())
+        return self._event_before(min((at for at, _ in self._due.values()), default=math.inf))
+
+    def _event_before(self, deadline: float) -> Ended | StopAsked | None:
+        wait = max(0.0, min(LONGEST_SLEEP, deadline - time.monotonic()))
         try:
             return self._events.get(timeout=wait)
         except queue.Empty:
@@ -148,7 +164,7 @@ class Supervisor:
         lived = time.monotonic() - running.since
         failures = 0 if lived > HEALTHY_AFTER else self._failures.get(part.name, 0)
         self._failures[part.name] = failures + 1
-        wait = min(LONGEST_WAIT, 2.0**failures)
+        wait = min(LONGEST_WAIT, 2.0 ** min(failures, 99))  # 2.0**1024 raises, after a night.
         self._due[part.name] = (time.monotonic() + wait, part)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         self.log.write("up", f"{part.name} {how}; starting it again in {wait:.0f} s")
@@ -172,13 +188,7 @@ class Supervisor:
         now = time.monotonic()
         deadlines = {part: now + part.patience for part in parts if part in self._running}
         while deadlines:
-            try:
-                event = self._events.get(
-                    timeout=max(0.0, min(deadlines.values()) - time.monotonic())
-                )
-            except queue.Empty:
-                event = None
-            match event:
+            match self._event_before(min(deadlines.values())):
                 case Ended(part, _):
                     self._running.pop(part, None)
                     deadlines.pop(part, None)

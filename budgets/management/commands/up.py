@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import signal
@@ -46,6 +47,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until asked to stop."""
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A frame or a name that the terminal cannot show is no reason to stop.
+            sys.stdout.reconfigure(errors="replace")
         os.environ["HOST"] = options["host"] or env.text("HOST", "127.0.0.1")
         if options["port"]:
             os.environ["PORT"] = options["port"]
@@ -76,7 +80,7 @@ class Command(BaseCommand):
             supervisor.start(web(host, port))
             if demo:
                 self.say("Loading the demo, if the database is empty …")
-                call_command("seed_demo", stdout=self.stdout)
+                call_command("seed_demo", if_empty=True, stdout=self.stdout)
             # So that health is green before beat's first tick, a minute from now.
             call_command("enforce_budgets", stdout=self.stdout)
             passes.reset(timezone.now())

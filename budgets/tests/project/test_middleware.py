@@ -1,0 +1,58 @@
+"""Who may pass: a page is private unless its view says otherwise."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+FOR_EVERYBODY = {"/health/", "/health/live", "/health/live/", "/admin/login/"}
+# It answers a page that is open already, and tells htmx to go and sign in.
+ASKS_ITSELF = {"/live"}
+
+
+def pages(place: URLResolver, path: str = "/") -> Iterator[tuple[str, URLPattern]]:
+    """Yield every page with its path."""
+    for found in place.url_patterns:
+        here = f"{path}{found.pattern}"
+        if isinstance(found, URLResolver):
+            yield from pages(found, here)
+        else:
+            yield here, found
+
+
+PAGES = dict(pages(get_resolver()))
+
+
+def test_only_health_and_sign_in_are_for_everybody() -> None:
+    public = {
+        path for path, page in PAGES.items() if not getattr(page.callback, "login_required", True)
+    }
+
+    assert public == FOR_EVERYBODY | ASKS_ITSELF
+
+
+@pytest.mark.django_db
+def test_every_other_page_asks_for_a_signed_in_person(client: Client) -> None:
+    private = {path for path in PAGES if path.endswith("/")} - FOR_EVERYBODY
+    asked = {re.sub("<.*?>", "1", path) for path in private}
+    assert len(asked) > 10
+
+    passed = {
+        path
+        for path in asked
+        if not client.get(path).headers.get("Location", "").startswith("/admin/login/?next=/")
+    }
+
+    assert passed == set()
+
+
+@pytest.mark.django_db
+def test_a_signed_in_person_passes(client: Client) -> None:
+    client.force_login(User.objects.create_user("ana"))
+
+    assert client.get("/").status_code == 200
