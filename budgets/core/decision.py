@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeVar
 
 from budgets.core import dayparting
 from budgets.core.periods import LocalDay
+
+AmountT = TypeVar("AmountT", Decimal, int)
 
 
 class Hold(StrEnum):
@@ -66,15 +69,16 @@ class Purse:
         )
 
 
-UNLIMITED = Purse()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrandFacts:
-    """What the decision asks of a brand. `today` and `hour` (0-23) are local to it."""
+    """What the decision asks of a brand. `today` and `hour` (0-23) are local to it.
+
+    Not how much was spent but whether that is all: so brands by the thousand share an answer.
+    """
 
     is_active: bool
-    purse: Purse
+    day_is_spent: bool
+    month_is_spent: bool
     today: date
     hour: int
 
@@ -88,7 +92,8 @@ class CampaignFacts:
     ends_on: date | None = None
     allowed_start_hour: int = 0
     allowed_end_hour: int = 24
-    purse: Purse = UNLIMITED
+    day_is_spent: bool = False
+    month_is_spent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +104,13 @@ class Facts:
     campaign: CampaignFacts
 
 
-def reached(spent: Decimal, budget: Decimal | None) -> bool:
-    """Tell whether `spent` has reached `budget`: inclusive, to the last micro-unit."""
-    return budget is not None and spent >= budget
+def reached(spent: AmountT, budget: AmountT | None) -> bool:
+    """Tell whether `spent` has reached `budget`: inclusive, to the last micro-unit.
+
+    Both are amounts, or both whole micro-units. Of a budget of zero nothing may be spent, not even
+    what was credited before.
+    """
+    return budget is not None and (spent >= budget or budget == 0)
 
 
 def decide(facts: Facts) -> tuple[Hold, ...]:
@@ -112,10 +121,10 @@ def decide(facts: Facts) -> tuple[Hold, ...]:
         Hold.BRAND_INACTIVE: not brand.is_active,
         Hold.NOT_STARTED: campaign.starts_on is not None and brand.today < campaign.starts_on,
         Hold.ENDED: campaign.ends_on is not None and brand.today > campaign.ends_on,
-        Hold.BRAND_MONTHLY_BUDGET: brand.purse.month_is_spent,
-        Hold.CAMPAIGN_MONTHLY_BUDGET: campaign.purse.month_is_spent,
-        Hold.BRAND_DAILY_BUDGET: brand.purse.day_is_spent,
-        Hold.CAMPAIGN_DAILY_BUDGET: campaign.purse.day_is_spent,
+        Hold.BRAND_MONTHLY_BUDGET: brand.month_is_spent,
+        Hold.CAMPAIGN_MONTHLY_BUDGET: campaign.month_is_spent,
+        Hold.BRAND_DAILY_BUDGET: brand.day_is_spent,
+        Hold.CAMPAIGN_DAILY_BUDGET: campaign.day_is_spent,
         Hold.OUTSIDE_HOURS: not dayparting.is_open(
             campaign.allowed_start_hour, campaign.allowed_end_hour, brand.hour
         ),

@@ -13,8 +13,8 @@ MAX_DECIMALS = 6
 LIMIT = Decimal(10) ** MAX_WHOLE_DIGITS
 """Every amount is smaller than this in size."""
 
-MAX_TOTAL = Decimal(2**63 - 1) / MICROS
-"""The largest sum that the database's 64-bit integers hold."""
+MAX_TOTAL = 2**63 - 1
+"""The largest sum, in micro-units, that the database's 64-bit integers hold."""
 
 _PLAIN = re.compile(r"-?\d{1,12}(?:\.\d{1,6})?", re.ASCII)
 # A tool of its own: whoever changes the thread's decimal context must not change what we store.
@@ -31,10 +31,18 @@ def parse_amount(value: object) -> Decimal:
     Up to 12 digits before and 6 after the point. A float is taken by its shortest decimal form.
     Raises `InvalidAmount` with words for people.
     """
+    return from_micros(parse_micros(value))
+
+
+def parse_micros(value: object) -> int:
+    """Return `value` as whole micro-units; what `parse_amount` refuses is refused."""
+    if isinstance(value, str):
+        if _PLAIN.fullmatch(value):
+            whole, _, fraction = value.partition(".")
+            return int(whole + fraction.ljust(MAX_DECIMALS, "0"))
+        raise _unfit(value)
     if isinstance(value, bool):
         raise InvalidAmount("is true or false, not an amount; write a number such as 12.50")
-    if isinstance(value, str):
-        return _parse_text(value)
     if isinstance(value, float):
         value = Decimal(float.__repr__(value))  # numpy's repr is not a number
     if isinstance(value, int):
@@ -65,24 +73,29 @@ def plain(amount: Decimal) -> str:
     return f"{from_micros(to_micros(amount)):f}"
 
 
-def _parse_text(text: str) -> Decimal:
-    if _PLAIN.fullmatch(text):
-        return from_micros(to_micros(Decimal(text)))
+def _unfit(text: str) -> InvalidAmount:
+    """Say what is wrong with a text that is no plain amount."""
+    shown = repr(text[:40])
+    if text.isascii() and ("_" in text or "," in text):
+        return InvalidAmount(f"{shown} has separators; write digits and a point alone: 1234.56")
     try:
-        number = Decimal(text) if text.isascii() and "_" not in text else None
+        number = Decimal(text) if text.isascii() and text == text.strip() else None
     except InvalidOperation:
         number = None
-    if number is None or text != text.strip():
-        raise InvalidAmount(f"{text[:40]!r} is not an amount; write digits and a point: 1234.56")
+    if number is None:
+        return InvalidAmount(f"{shown} is not an amount; write digits and a point: 1234.56")
     if "e" in text.lower() and number.is_finite():
-        raise InvalidAmount(f"{text[:40]!r} has an exponent; write the digits out: 1234.56")
-    _checked(number)
+        return InvalidAmount(f"{shown} has an exponent; write the digits out: 1234.56")
+    try:
+        _checked(number)
+    except InvalidAmount as error:
+        return error
     if number.as_tuple().exponent < -MAX_DECIMALS:  # type: ignore[operator]  # finite here: checked
-        raise InvalidAmount(f"{text[:40]!r} has more than {MAX_DECIMALS} decimals; round it first")
-    raise InvalidAmount(f"{text[:40]!r} is not an amount; write digits and a point: 1234.56")
+        return InvalidAmount(f"{shown} has more than {MAX_DECIMALS} decimals; round it first")
+    return InvalidAmount(f"{shown} is not an amount; write digits and a point: 1234.56")
 
 
-def _checked(number: Decimal) -> Decimal:
+def _checked(number: Decimal) -> int:
     if not number.is_finite():
         raise InvalidAmount(f"{number} is not a finite amount; write a number such as 12.50")
     if number.copy_abs() >= LIMIT:
@@ -91,7 +104,7 @@ def _checked(number: Decimal) -> Decimal:
             "that cannot be meant"
         )
     try:
-        return from_micros(to_micros(number))
+        return to_micros(number)
     except (Inexact, InvalidOperation):
         raise InvalidAmount(
             f"{number} has more than {MAX_DECIMALS} decimals; round it first"

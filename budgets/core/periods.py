@@ -54,6 +54,16 @@ def local_day(zone: ZoneInfo, now: datetime) -> LocalDay:
     return day_of(zone, now.astimezone(zone).date(), now)
 
 
+@lru_cache(maxsize=4096)
+def local_day_named(name: str, now: datetime) -> tuple[ZoneInfo, LocalDay]:
+    """Return the zone `name` and its day that `now` belongs to; brands share both by the thousand.
+
+    Raises `UnknownZone` with words for people.
+    """
+    zone = zone_named(name)
+    return zone, local_day(zone, now)
+
+
 def day_of(zone: ZoneInfo, day: date, now: datetime) -> LocalDay:
     """Return the calendar day `day` of `zone`; `now` tells two midnights of one day apart."""
     ends_at = _first_instant(zone, day + timedelta(days=1))

@@ -112,13 +112,15 @@ class World:
             return "not_started"
         if campaign.ends_on and today > campaign.ends_on:
             return "ended"
-        if brand.monthly is not None and shared.this_month >= brand.monthly:
+        if brand.monthly is not None and (shared.this_month >= brand.monthly or brand.monthly == 0):
             return "brand_monthly_budget"
-        if campaign.monthly is not None and own.this_month >= campaign.monthly:
+        if campaign.monthly is not None and (
+            own.this_month >= campaign.monthly or campaign.monthly == 0
+        ):
             return "campaign_monthly_budget"
-        if brand.daily is not None and shared.today >= brand.daily:
+        if brand.daily is not None and (shared.today >= brand.daily or brand.daily == 0):
             return "brand_daily_budget"
-        if campaign.daily is not None and own.today >= campaign.daily:
+        if campaign.daily is not None and (own.today >= campaign.daily or campaign.daily == 0):
             return "campaign_daily_budget"
         if brand.hour(now) not in campaign.open_hours:
             return "outside_hours"
