@@ -5,9 +5,10 @@ import datetime
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
+import django.db.models.functions.text
+import django.db.models.lookups
 from django.db import migrations, models
 
-import budgets.core.decision
 import budgets.models.brand
 import budgets.models.fields
 
@@ -99,6 +100,16 @@ class Migration(migrations.Migration):
                     models.CharField(db_default="", default="", editable=False, max_length=64),
                 ),
                 (
+                    "decided_at",
+                    models.DateTimeField(
+                        db_default=datetime.datetime(
+                            2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc
+                        ),
+                        default=datetime.datetime(2000, 1, 1, 0, 0, tzinfo=datetime.timezone.utc),
+                        editable=False,
+                    ),
+                ),
+                (
                     "due_at",
                     models.DateTimeField(
                         db_default=datetime.datetime(
@@ -115,7 +126,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "indexes": [
-                    models.Index(fields=["due_at"], name="brand_due"),
+                    models.Index(fields=["due_at", "id"], name="brand_due"),
                     models.Index(
                         condition=models.Q(("trouble", ""), _negated=True),
                         fields=["id"],
@@ -127,6 +138,19 @@ class Migration(migrations.Migration):
                         fields=("name",),
                         name="brand_name_unique",
                         violation_error_message="A brand of this name exists already.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            django.db.models.lookups.Exact(
+                                django.db.models.functions.text.Length("currency"), 3
+                            ),
+                            django.db.models.lookups.Exact(
+                                django.db.models.functions.text.Upper("currency"),
+                                models.F("currency"),
+                            ),
+                        ),
+                        name="brand_currency_is_a_code",
+                        violation_error_message="Three capital letters, such as EUR.",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
@@ -479,16 +503,16 @@ class Migration(migrations.Migration):
                         "hold__in",
                         [
                             "",
-                            budgets.core.decision.Hold["OPERATOR"],
-                            budgets.core.decision.Hold["BRAND_INACTIVE"],
-                            budgets.core.decision.Hold["NOT_STARTED"],
-                            budgets.core.decision.Hold["ENDED"],
-                            budgets.core.decision.Hold["BRAND_MONTHLY_BUDGET"],
-                            budgets.core.decision.Hold["CAMPAIGN_MONTHLY_BUDGET"],
-                            budgets.core.decision.Hold["BRAND_DAILY_BUDGET"],
-                            budgets.core.decision.Hold["CAMPAIGN_DAILY_BUDGET"],
-                            budgets.core.decision.Hold["OUTSIDE_HOURS"],
-                            budgets.core.decision.Hold["UNDECIDED"],
+                            "operator",
+                            "brand_inactive",
+                            "not_started",
+                            "ended",
+                            "brand_monthly_budget",
+                            "campaign_monthly_budget",
+                            "brand_daily_budget",
+                            "campaign_daily_budget",
+                            "outside_hours",
+                            "undecided",
                         ],
                     )
                 ),

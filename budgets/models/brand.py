@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import models
-from django.db.models import Q
+from django.db import connections, models, transaction
+from django.db.models import BooleanField, F, Q
+from django.db.models.expressions import RawSQL
+from django.db.models.functions import Length, Upper
+from django.db.models.lookups import Exact
 
 from budgets.core import periods
+from budgets.models import sets  # noqa: F401  # makes `pk__among` known
 from budgets.models.fields import MoneyField
 
 if TYPE_CHECKING:
@@ -32,30 +36,85 @@ class BrandQuerySet(models.QuerySet["Brand"]):
         """Those of which something could have changed by `at`."""
         return self.filter(due_at__lte=at)
 
+    def queued(self, *, after: tuple[datetime, int] | None = None) -> Self:
+        """Order as a pass takes them: by when they were due, then by key; those `after` one of them.
+
+        Going on from the last one taken steps over what those before it left in the index: without
+        that each batch of a midnight walked past all that were done.
+        """
+        if after is None:
+            return self.order_by("due_at", "pk")
+        # Written as SQL: a comparison of rows, which the index answers, and no OR, which it does not.
+        instant = connections[self.db].ops.adapt_datetimefield_value(after[0])
+        behind = RawSQL(
+            "(due_at, id) > (%s, %s)", [instant, after[1]], BooleanField()
+        )  # no input in it
+        return self.filter(behind).order_by("due_at", "pk")
+
     def troubled(self) -> Self:
         """Those the last pass could not process."""
         return self.exclude(trouble="")
 
-    def locked(self) -> Self:
-        """Lock the mutex of everything that decides, in id order; read the rest afterwards."""
-        return self.order_by("pk").select_for_update(no_key=True)
+    def locked(self, *, waiting: bool = True) -> Self:
+        """Lock the mutex of everything that decides, in id order; read the rest afterwards.
+
+        Not `waiting`: without those that somebody else holds.
+        """
+        return self.order_by("pk").select_for_update(no_key=True, skip_locked=not waiting)
 
     def update(self, **values: Any) -> int:
-        """Write, and have the next pass look at what was written."""
-        return super().update(**{"due_at": AT_ONCE, **values})
+        """Write what people may write, and have the next pass look at it.
+
+        The rows are locked in id order first, as everywhere: an UPDATE locks them as it finds them,
+        and two that meet head-on are a deadlock.
+        """
+        written = {name: value for name, value in values.items() if name not in Brand.DERIVED}
+        with transaction.atomic(using=self.db):
+            ids = list(self.values_list("pk", flat=True))
+            brands = Brand.objects.using(self.db).filter(pk__among=ids)
+            list(brands.locked().values_list("pk"))
+            if "currency" in written:
+                brands.refuse_other_currency(written["currency"])
+            return self.order_by().filter(pk__among=ids).write(**written, due_at=AT_ONCE)
+
+    def refuse_other_currency(self, currency: object) -> None:
+        """Raise `CurrencyCannotChange` if money was spent in another currency than `currency`."""
+        other = self.exclude(currency=currency).filter(campaigns__spends__isnull=False).first()
+        if other is not None:
+            raise CurrencyCannotChange(other.currency)
 
     def write(self, **values: Any) -> int:
         """Write without asking for a pass: for the services, which decide themselves."""
         return super().update(**values)
 
-    def bulk_create(self, objs: Iterable[Brand], *args: Any, **kwargs: Any) -> list[Brand]:
+    def bulk_create(
+        self,
+        objs: Iterable[Brand],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[Brand]:
         """Insert; the next pass looks at them, and at those that an upsert writes again."""
         brands = list(objs)
         for brand in brands:
             brand.start_undecided()
-        if named := kwargs.get("update_fields"):
-            kwargs["update_fields"] = [*(set(named) - Brand.DERIVED), "due_at"]
-        return super().bulk_create(brands, *args, **kwargs)
+        if update_fields:
+            update_fields = [*sorted(set(update_fields) - Brand.DERIVED), "due_at"]
+        return super().bulk_create(
+            brands, batch_size, ignore_conflicts, update_conflicts, update_fields, unique_fields
+        )
+
+
+class CurrencyCannotChange(ValueError):
+    """Money was spent in the old currency, and amounts are not converted."""
+
+    def __init__(self, currency: str) -> None:
+        super().__init__(
+            f"Spend is recorded in {currency}; amounts are not converted. Create a new brand for "
+            "the other currency."
+        )
 
 
 def validate_zone(name: str) -> None:
@@ -66,7 +125,24 @@ def validate_zone(name: str) -> None:
         raise ValidationError(str(error), code="unknown_zone") from None
 
 
-class Brand(models.Model):
+class Zoned:
+    """What has a time zone, and maybe another one from its next midnight on."""
+
+    timezone: Any
+    zone_in_force: Any
+
+    @property
+    def pending_timezone(self) -> str:
+        """The zone that takes effect at the next local midnight; empty when none is pending."""
+        return str(self.timezone) if self.zone_in_force not in ("", self.timezone) else ""
+
+    @property
+    def current_timezone(self) -> str:
+        """The zone whose calendar counts now."""
+        return str(self.zone_in_force or self.timezone)
+
+
+class Brand(Zoned, models.Model):
     """An advertiser. Its daily and monthly budgets are shared by all its campaigns.
 
     Amounts are in `currency`; `spend_day` is a date of the brand's own time zone. What people write
@@ -102,6 +178,7 @@ class Brand(models.Model):
     total_daily_spend = MoneyField(default=0, db_default=0, editable=False)
     total_monthly_spend = MoneyField(default=0, db_default=0, editable=False)
     spend_day = models.DateField(default=NEVER, db_default=NEVER, editable=False)
+    decided_at = models.DateTimeField(default=AT_ONCE, db_default=AT_ONCE, editable=False)
     zone_in_force = models.CharField(max_length=64, default="", db_default="", editable=False)
     due_at = models.DateTimeField(default=AT_ONCE, db_default=AT_ONCE, editable=False)
     trouble = models.CharField(max_length=500, default="", db_default="", editable=False)
@@ -111,6 +188,7 @@ class Brand(models.Model):
             "total_daily_spend",
             "total_monthly_spend",
             "spend_day",
+            "decided_at",
             "zone_in_force",
             "due_at",
             "trouble",
@@ -127,6 +205,11 @@ class Brand(models.Model):
                 violation_error_message="A brand of this name exists already.",
             ),
             models.CheckConstraint(
+                condition=Exact(Length("currency"), 3) & Exact(Upper("currency"), F("currency")),
+                name="brand_currency_is_a_code",
+                violation_error_message="Three capital letters, such as EUR.",
+            ),
+            models.CheckConstraint(
                 condition=Q(daily_budget__isnull=True) | Q(daily_budget__gte=0),
                 name="brand_daily_budget_not_negative",
                 violation_error_message="A budget cannot be negative; leave it empty for no limit.",
@@ -138,8 +221,8 @@ class Brand(models.Model):
             ),
         ]
         indexes = [
-            # The queue of a pass.
-            models.Index(fields=["due_at"], name="brand_due"),
+            # The queue of a pass, in its order: at midnight a hundred thousand share one instant.
+            models.Index(fields=["due_at", "id"], name="brand_due"),
             # Health asks whom the last pass could not process.
             models.Index(fields=["id"], name="brand_troubled", condition=~Q(trouble="")),
         ]
@@ -147,35 +230,23 @@ class Brand(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def pending_timezone(self) -> str:
-        """The zone that takes effect at the next local midnight; empty when none is pending."""
-        return self.timezone if self.zone_in_force not in ("", self.timezone) else ""
-
-    @property
-    def current_timezone(self) -> str:
-        """The zone whose calendar counts now."""
-        return self.zone_in_force or self.timezone
-
     def start_undecided(self) -> None:
         """Prepare a new row, a copy of another one too: nothing was spent, the next pass looks at it."""
         self.total_daily_spend = self.total_monthly_spend = Decimal(0)
         self.spend_day = NEVER
         self.zone_in_force = self.trouble = ""
-        self.due_at = AT_ONCE
+        self.due_at = self.decided_at = AT_ONCE
 
     def clean(self) -> None:
         """Refuse another currency once money was spent in the old one."""
-        if self._state.adding:
-            return
-        before = Brand.objects.filter(pk=self.pk).exclude(currency=self.currency).first()
-        if before is not None and before.campaigns.filter(spends__isnull=False).exists():
-            raise ValidationError(
-                {
-                    "currency": f"Spend is recorded in {before.currency}; amounts are not "
-                    "converted. Create a new brand for the other currency."
-                }
-            )
+        try:
+            self._refuse_other_currency()
+        except CurrencyCannotChange as error:
+            raise ValidationError({"currency": str(error)}) from None
+
+    def _refuse_other_currency(self) -> None:
+        if not self._state.adding:
+            Brand.objects.filter(pk=self.pk).refuse_other_currency(self.currency)
 
     def save(self, **kwargs: Any) -> None:
         """Write what people may write. The next pass, or the service that calls, decides.
@@ -188,20 +259,22 @@ class Brand(models.Model):
             # Else Django would first try to write over a row of the same key.
             kwargs["force_insert"] = True
         else:
+            columns = columns_to_write(self, kwargs.get("update_fields"))
+            if "currency" in columns:
+                self._refuse_other_currency()
             self.due_at = AT_ONCE
-            kwargs["update_fields"] = {
-                *columns_to_write(self, kwargs.get("update_fields")),
-                "due_at",
-            }
+            kwargs["update_fields"] = {*columns, "due_at"}
         super().save(**kwargs)
 
 
 def columns_to_write(row: Brand | Campaign, named: Iterable[str] | None) -> set[str]:
-    """Return the columns `named` by the caller of `save`, or all those that people write."""
-    if named is not None:
-        return set(named)
-    return {
-        field.name
+    """Return the columns `named` by the caller of `save`, or all, of those that people write."""
+    theirs = {
+        name
         for field in row._meta.concrete_fields
+        for name in (field.name, field.attname)
         if not field.primary_key and field.name not in row.DERIVED
     }
+    if named is not None:
+        return set(named) & theirs
+    return {row._meta.get_field(name).name for name in theirs}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any, Self, TypeVar
 
@@ -23,7 +23,7 @@ class AppendOnly(RuntimeError):
         )
 
 
-RowT = TypeVar("RowT", bound=models.Model, covariant=True)
+RowT = TypeVar("RowT", bound="AppendOnlyModel", covariant=True)
 
 
 class AppendOnlyQuerySet(models.QuerySet[RowT]):
@@ -37,11 +37,22 @@ class AppendOnlyQuerySet(models.QuerySet[RowT]):
         """Refuse."""
         raise AppendOnly
 
-    def bulk_create(self, objs: Iterable[RowT], *args: Any, **kwargs: Any) -> list[RowT]:
+    def bulk_create(
+        self,
+        objs: Iterable[RowT],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[RowT]:
         """Add rows; refuse to write over existing ones."""
-        if kwargs.get("update_conflicts"):
+        if update_conflicts:
             raise AppendOnly
-        return super().bulk_create(objs, *args, **kwargs)
+        rows = list(objs)
+        for row in rows:
+            row.start()
+        return super().bulk_create(rows, batch_size, ignore_conflicts)
 
 
 class AppendOnlyModel(models.Model):
@@ -50,11 +61,15 @@ class AppendOnlyModel(models.Model):
     class Meta:
         abstract = True
 
+    def start(self) -> None:
+        """Prepare a new row."""
+
     def save(self, **kwargs: Any) -> None:
         """Add the row; refuse to write an existing one again."""
         if not self._state.adding:
             raise AppendOnly
-        super().save(**{"force_insert": True, **kwargs})
+        self.start()
+        super().save(**{**kwargs, "force_insert": True})
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Refuse."""
@@ -116,6 +131,11 @@ class Spend(AppendOnlyModel):
                 fields=["date", "id"], name="spend_uncounted", condition=Q(is_counted=False)
             ),
         ]
+
+    def start(self) -> None:
+        """Prepare a new row, a copy of a counted one too: it is in no total yet."""
+        self.is_counted = False
+        self.external_id = self.external_id or None
 
     def __str__(self) -> str:
         return f"{self.amount} on {self.date}"

@@ -9,12 +9,21 @@ from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
-from budgets.models import Brand
-from budgets.models.brand import AT_ONCE
-from budgets.tests.builders import NOW, TODAY, decided, make_brand, make_campaign, spend, totals
+from budgets.models import Brand, Campaign
+from budgets.models.brand import AT_ONCE, CurrencyCannotChange
+from budgets.tests.builders import (
+    NOW,
+    TODAY,
+    decided,
+    make_brand,
+    make_campaign,
+    spend,
+    state,
+    totals,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -225,3 +234,60 @@ def test_a_brand_tells_which_zone_counts_and_which_is_pending() -> None:
 
     brand.timezone = "UTC"
     assert (brand.current_timezone, brand.pending_timezone) == ("UTC", "")
+
+
+def change_by_save(brand: Brand) -> None:
+    brand.currency = "EUR"
+    brand.save()
+
+
+def change_by_update(brand: Brand) -> None:
+    Brand.objects.update(currency="EUR")
+
+
+@pytest.mark.parametrize("change", [change_by_save, change_by_update])
+def test_no_road_changes_the_currency_of_money_that_was_spent(
+    change: Callable[[Brand], object],
+) -> None:
+    campaign = make_campaign()
+    spend(campaign, 1)
+
+    with pytest.raises(CurrencyCannotChange, match="amounts are not converted"):
+        change(campaign.brand)
+
+    campaign.brand.refresh_from_db()
+    assert campaign.brand.currency == "USD"
+
+
+@pytest.mark.parametrize("currency", ["usd", "US", "EURO", ""])
+def test_the_database_refuses_what_is_no_currency(currency: str) -> None:
+    with pytest.raises(DatabaseError), transaction.atomic():
+        make_brand(currency=currency)
+
+
+def write_derived_by_update(campaign: Campaign) -> None:
+    Brand.objects.update(total_daily_spend=0, due_at=NOW + timedelta(days=9))
+    Campaign.objects.update(total_daily_spend=0, is_active=True, hold="")
+
+
+def write_derived_by_save(campaign: Campaign) -> None:
+    campaign.refresh_from_db()
+    campaign.brand.total_daily_spend = campaign.total_daily_spend = Decimal(0)
+    campaign.is_active, campaign.hold = True, ""
+    campaign.brand.save(update_fields=["total_daily_spend"])
+    campaign.save(update_fields=["total_daily_spend", "is_active", "hold"])
+
+
+@pytest.mark.parametrize("write", [write_derived_by_update, write_derived_by_save])
+def test_what_is_derived_is_written_by_no_ordinary_road(
+    write: Callable[[Campaign], object],
+) -> None:
+    campaign = make_campaign(make_brand(daily_budget=5))
+    spend(campaign, 7)
+
+    write(campaign)
+
+    assert (totals(campaign), totals(campaign.brand)) == ((7, 7), (7, 7))
+    assert state(campaign) == "brand_daily_budget"
+    campaign.brand.refresh_from_db()
+    assert campaign.brand.due_at == AT_ONCE

@@ -138,7 +138,7 @@ def test_dumpdata_and_loaddata_restore_a_whole_database(tmp_path: Any) -> None:
         ("1e30", "The amount '1e30' has an exponent"),
         ("0.1234567", "The amount 0.1234567 has more than 6 decimals"),
         ("1234567890123", "has more than 12 digits before the point"),
-        ("1,000", "The amount '1,000' is not an amount; write digits and a point"),
+        ("1,000", "The amount '1,000' has separators; write digits and a point alone"),
         ("１２", "is not an amount; write digits and a point"),  # noqa: RUF001  # full-width on purpose
         ("-1", "A budget cannot be negative; leave it empty for no limit."),
         ("-0.000001", "A budget cannot be negative; leave it empty for no limit."),

@@ -8,11 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
 from budgets.models import AppendOnly, Campaign, Spend, StatusChange
-from budgets.tests.builders import TODAY, make_campaign, spend, write_spend
+from budgets.services import passes
+from budgets.tests.builders import NOW, TODAY, make_campaign, spend, totals, write_spend
 
 pytestmark = pytest.mark.django_db
 
@@ -162,3 +164,71 @@ def test_what_waits_for_its_day_is_not_countable_before() -> None:
 
     assert set(Spend.objects.uncounted()) == {today, tomorrow}
     assert list(Spend.objects.countable(until=TODAY)) == [today]
+
+
+def copy_it(row: Spend) -> None:
+    row.pk, row._state.adding = None, True
+    row.save()
+
+
+def create_as_counted(row: Spend) -> None:
+    Spend.objects.create(campaign=row.campaign, date=TODAY, amount=5, is_counted=True)
+
+
+def bulk_create_as_counted(row: Spend) -> None:
+    Spend.objects.bulk_create([Spend(campaign=row.campaign, date=TODAY, amount=5, is_counted=True)])
+
+
+@pytest.mark.parametrize("create", [copy_it, create_as_counted, bulk_create_as_counted])
+def test_a_new_row_is_in_no_total_whatever_it_says(create: Callable[[Spend], object]) -> None:
+    campaign = make_campaign()
+    spend(campaign, 5)
+
+    create(Spend.objects.get())
+
+    assert Spend.objects.uncounted().count() == 1
+    passes.reset(NOW)
+    assert totals(campaign) == (10, 10)
+
+
+def overwrite_by_save(row: Spend) -> None:
+    row.save(force_insert=False)
+
+
+def overwrite_asynchronously(row: Spend) -> None:
+    async_to_sync(row.asave)()
+
+
+def overwrite_by_upsert(row: Spend) -> None:
+    unique, columns = ["source", "external_id"], ["amount"]
+    Spend.objects.bulk_create([row], None, False, True, columns, unique)
+
+
+@pytest.mark.parametrize(
+    "overwrite", [overwrite_by_save, overwrite_asynchronously, overwrite_by_upsert]
+)
+def test_no_caller_can_ask_for_an_overwrite(overwrite: Callable[[Spend], object]) -> None:
+    row = write_spend(make_campaign(), 5, source="a", external_id="7")
+
+    with pytest.raises((IntegrityError, AppendOnly)), transaction.atomic():
+        overwrite(
+            Spend(
+                pk=row.pk,
+                campaign=row.campaign,
+                date=TODAY,
+                amount=6,
+                source="a",
+                external_id="7",
+            )
+        )
+
+    row.refresh_from_db()
+    assert row.amount == 5
+
+
+def test_an_empty_external_id_is_none() -> None:
+    campaign = make_campaign()
+
+    rows = [write_spend(campaign, 1, source="a", external_id="") for _ in range(2)]
+
+    assert [row.external_id for row in rows] == [None, None]
