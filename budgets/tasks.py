@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import logging
+
 from celery import shared_task
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from budgets.services import passes
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task(name="budgets.tasks.check_and_pause_campaigns")
 def check_and_pause_campaigns(**_future: object) -> dict[str, int]:
     """Count uncounted spend and decide every brand that is due."""
-    return passes.check_and_pause(timezone.now())
+    now = timezone.now()
+    _ask_for(passes.help_wanted(now))
+    return passes.check_and_pause(now)
 
 
 @shared_task(name="budgets.tasks.reset_daily_monthly_spend")
 def reset_daily_monthly_spend(**_future: object) -> dict[str, int]:
     """Roll totals of a local day or month that is over, and reactivate whom that frees."""
-    return passes.reset(timezone.now())
+    now = timezone.now()
+    _ask_for(passes.help_wanted(now))
+    return passes.reset(now)
+
+
+@shared_task(name="budgets.tasks.drain_due_brands")
+def drain_due_brands(**_future: object) -> dict[str, int]:
+    """Help a pass that has much to do; a message that is lost is not missed."""
+    return passes.help_drain(timezone.now())
+
+
+def _ask_for(helpers: int) -> None:
+    try:
+        for _ in range(helpers):
+            # After a minute the next pass asks again if help is still wanted.
+            drain_due_brands.apply_async(expires=60)
+    except OperationalError as error:
+        logger.warning("nobody could be asked for help: %s", error)

@@ -30,6 +30,7 @@ TASKS = (passes.CHECK_AND_PAUSE, passes.RESET)
 ANSWER_WITHIN = 1.0
 """Seconds for the broker, and again for a worker: monitors have little patience."""
 
+FULL_CHECK_PATIENCE = 3 * passes.FULL_CHECK_EVERY
 CLOCKS_DIFFER = timedelta(seconds=5)
 SHOWN_BRANDS = 5
 START = "Start them with manage.py up, or with your own services for worker and beat."
@@ -248,18 +249,29 @@ def check_uncounted(now: datetime, patience: timedelta) -> Check:
     if not waiting.count or oldest is None:
         return check(Status.OK, "Every row whose day has come is in the totals.")
     number = f"{waiting.count:,} or more rows wait" if waiting.is_capped else _rows(waiting.count)
-    words = f"{number} to be counted, the oldest for {in_words(oldest)}."
+    words = f"{number} to be counted, the oldest for {in_words(oldest)}. Of: {', '.join(waiting.brands)}."
     if oldest <= patience:
         return check(Status.WARN, f"{words} The next pass counts them.")
-    return check(Status.FAIL, f"{words} Totals are too low by them. See passes and brands.")
+    return check(
+        Status.FAIL,
+        f"{words} Totals are too low by them. See passes; if they go on, the log of the worker "
+        "says why these rows cannot be counted.",
+    )
 
 
-def check_ledger(records: Mapping[str, PassRecord]) -> Check:
+def check_ledger(records: Mapping[str, PassRecord], now: datetime) -> Check:
     """Report what the last full check found that must not be."""
     check = partial(Check, "full_check", "Full check")
     record = records.get(passes.FULL_CHECK)
     if record is None:
         return check(Status.OK, "It has not run yet; the first pass does it.")
+    if now - record.at > FULL_CHECK_PATIENCE:
+        return check(
+            Status.FAIL,
+            f"It last came to its end {in_words(now - record.at)} ago, and is to do so every "
+            f"{in_words(passes.FULL_CHECK_EVERY)}. See the log of the worker.",
+            {"at": record.at.isoformat()},
+        )
     findings = {code: count for code, count in record.counts.items() if code != "corrected"}
     check = partial(check, value={"at": record.at.isoformat(), **record.counts})
     if not findings:
@@ -315,7 +327,7 @@ def _passes(now: datetime, *, ask_workers: bool) -> list[Check]:
         check_worker(ages, ask=ask_workers),
         check_beat(entries, now),
         _guarded("uncounted", "Uncounted spend", uncounted),
-        check_ledger(records),
+        check_ledger(records, now),
         check_clock(records, now),
     ]
 

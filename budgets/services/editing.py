@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from budgets.models import Brand, Campaign
-from budgets.services.enforcement import BATCH, Outcome, Trigger, look_at
+from budgets.services import rollover
+from budgets.services.enforcement import Outcome, Trigger, look_at
+from budgets.services.queue import BATCH
 from budgets.services.transactions import chunks, settle
 
 
@@ -21,12 +23,15 @@ def save(
     """
 
     def store() -> Outcome:
+        if isinstance(row, Brand) and not row._state.adding:
+            # First as it was: a new zone must not reach back to a midnight nobody has seen yet.
+            rollover.turn(rollover.read(Brand.objects.filter(pk=row.pk).locked(), now), now)
         if row._state.adding or changed is None:
             row.save()
         elif names := set(changed):
             row.save(update_fields=names)
         brand_id = row.brand_id if isinstance(row, Campaign) else row.pk
-        brands = list(Brand.objects.filter(pk=brand_id).locked())
+        brands = rollover.read(Brand.objects.filter(pk=brand_id).locked(), now)
         return look_at(brands, trigger=Trigger.EDIT, now=now, actor=by)
 
     return settle(store)
@@ -35,7 +40,7 @@ def save(
 def set_enabled(campaign_ids: Iterable[int], enabled: bool, *, by: str, now: datetime) -> int:  # noqa: FBT001  # the switch's two positions
     """Set the operator's switch of campaigns and decide; return how many it changed."""
     by_brand: dict[int, list[int]] = defaultdict(list)
-    rows = Campaign.objects.filter(pk__in=list(campaign_ids)).exclude(is_enabled=enabled)
+    rows = Campaign.objects.filter(pk__among=list(campaign_ids)).exclude(is_enabled=enabled)
     for pk, brand_id in rows.values_list("pk", "brand_id"):
         by_brand[brand_id].append(pk)
     switched = 0
@@ -43,8 +48,8 @@ def set_enabled(campaign_ids: Iterable[int], enabled: bool, *, by: str, now: dat
         ids = [pk for brand_id in brand_ids for pk in by_brand[brand_id]]
 
         def switch(brand_ids: Iterable[int] = brand_ids, ids: list[int] = ids) -> int:
-            brands = list(Brand.objects.filter(pk__in=brand_ids).locked())
-            still = Campaign.objects.filter(pk__in=ids).exclude(is_enabled=enabled)
+            brands = rollover.read(Brand.objects.filter(pk__among=brand_ids).locked(), now)
+            still = Campaign.objects.filter(pk__among=ids).exclude(is_enabled=enabled)
             count = still.write(is_enabled=enabled)
             look_at(brands, trigger=Trigger.EDIT, now=now, actor=by)
             return count

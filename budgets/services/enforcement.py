@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
-from django.db import OperationalError
-from django.db.models import QuerySet
+from django.db import connection
+from django.db.models import F, Model, OuterRef, Subquery
 
 from budgets.core import money
 from budgets.core.decision import (
     BUDGET_HOLDS,
-    UNLIMITED,
     BrandFacts,
     CampaignFacts,
     Facts,
     Hold,
-    Purse,
     decide,
     next_change,
+    reached,
 )
-from budgets.models import Brand, Campaign, Cause, StatusChange
-from budgets.models.brand import AT_ONCE
+from budgets.core.periods import LocalDay
+from budgets.models import Brand, Campaign, Cause, StatusChange, sets
 from budgets.services import rollover
-from budgets.services.rollover import Moment
-from budgets.services.transactions import ROWS, StateMoved, chunks, settle
+from budgets.services.rollover import BrandRow, Moment
+from budgets.services.transactions import ROWS, StateMoved
 
 logger = logging.getLogger(__name__)
-
-BATCH = 200
-"""Brands a transaction: ingestion beside a pass then waits 45 ms at p99; 3,135 ms if it takes all."""
 
 TRY_AGAIN_AFTER = timedelta(minutes=15)
 """A brand that cannot be processed is left alone this long, so that it does not fill every pass."""
@@ -71,270 +68,367 @@ class Outcome:
         )
 
 
-@dataclass(slots=True, kw_only=True)
-class _Verdicts:
-    """The decisions about one brand: asked once per distinct situation of its campaigns."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kind:
+    """Brands that share every answer: the same local time, the same facts."""
 
-    moment: Moment
-    brand: BrandFacts
-    windows: set[tuple[int, int]] = field(default_factory=set)
-    known: dict[CampaignFacts, tuple[Hold, ...]] = field(default_factory=dict)
+    day: LocalDay
+    now: datetime
+    facts: BrandFacts
+    known: dict[tuple[object, ...], tuple[Hold, ...]] = field(default_factory=dict)
+    looks: dict[tuple[int, int], datetime] = field(default_factory=dict)
 
     def about(self, campaign: CampaignFacts) -> tuple[Hold, ...]:
-        holds = self.known.get(campaign)
-        if holds is None:
-            holds = self.known[campaign] = decide(Facts(brand=self.brand, campaign=campaign))
-            self.windows.add((campaign.allowed_start_hour, campaign.allowed_end_hour))
-        return holds
+        """Decide, once per distinct situation."""
+        return decide(Facts(brand=self.facts, campaign=campaign))
+
+    def next_look(self, window: tuple[int, int]) -> datetime:
+        """Return when time alone could change what is decided of a campaign with these hours."""
+        if window not in self.looks:
+            self.looks[window] = next_change(self.day, {window}, self.now)
+        return self.looks[window]
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A campaign whose state is not what the decision says."""
+class _Situation(NamedTuple):
+    """Campaigns of one kind of brand that share one answer, as the database groups them.
 
-    campaign_id: int
-    old: str
-    holds: tuple[Hold, ...]
-    purse: Purse
-    verdicts: _Verdicts
+    `campaign_ids` and `brand_ids` belong together, one by one. Amounts are whole micro-units; the
+    spend of a campaign without a budget of its own decides nothing, and is left out.
+    """
 
-    @property
-    def new(self) -> str:
-        """The hold to store; empty: active."""
-        return self.holds[0].value if self.holds else ""
+    kind: int
+    hold: str
+    is_enabled: bool
+    starts_on: date | None
+    ends_on: date | None
+    opens: int
+    closes: int
+    daily_budget: int | None
+    monthly_budget: int | None
+    spent_today: int | None
+    spent_this_month: int | None
+    campaign_ids: list[int]
+    brand_ids: list[int]
+
+    def facts(self) -> CampaignFacts:
+        """Return what the decision asks of these campaigns."""
+        return CampaignFacts(
+            is_enabled=self.is_enabled,
+            starts_on=self.starts_on,
+            ends_on=self.ends_on,
+            allowed_start_hour=self.opens,
+            allowed_end_hour=self.closes,
+            day_is_spent=reached(self.spent_today or 0, self.daily_budget),
+            month_is_spent=reached(self.spent_this_month or 0, self.monthly_budget),
+        )
 
 
-def enforce(
-    moments: Sequence[Moment], *, trigger: Trigger, now: datetime, actor: str = ""
-) -> Outcome:
+@dataclass(slots=True)
+class _Moves:
+    """Campaigns whose state is not what the decision says, column by column, as they are written."""
+
+    campaigns: list[int] = field(default_factory=list)
+    old: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    at: list[datetime] = field(default_factory=list)
+    causes: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+
+
+def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> Outcome:
     """Decide all campaigns of locked, turned brands; write what differs, and when to look again.
 
     Raises `StateMoved` when a row is not as it was read: the caller's transaction begins again.
     """
     if not moments:
         return Outcome()
-    verdicts = {
-        moment.brand.pk: _Verdicts(moment=moment, brand=brand_facts(moment)) for moment in moments
-    }
-    moves = _moves(verdicts)
-    by_transition: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for move in moves:
-        by_transition[move.old, move.new].append(move.campaign_id)
-    for (old, new), ids in sorted(by_transition.items()):
-        for chunk in chunks(ids):
-            _transit(chunk, old, new)
-    rows = [_log_row(move, trigger, now, actor) for move in moves]
-    StatusChange.objects.bulk_create(rows, batch_size=ROWS)
-    _store_next_look(verdicts.values())
+    by_brand = {moment.brand.pk: moment for moment in moments}
+    kinds, kind_of = _kinds(moments)
+    looks = {pk: moment.day.ends_at for pk, moment in by_brand.items()}
+    moves = _Moves()
+    for situation in _situations(kind_of):
+        kind = kinds[situation.kind]
+        look = kind.next_look((situation.opens, situation.closes))
+        for brand_id in situation.brand_ids:
+            looks[brand_id] = min(looks[brand_id], look)
+        holds = kind.about(situation.facts())
+        if situation.hold != (holds[0] if holds else ""):
+            _add(moves, situation, holds, by_brand, trigger)
+    _transit(moves)
+    _write_log(moves, actor)
+    _store_next_look(by_brand, looks)
     return Outcome(
         brands=len(moments),
-        changes=len(moves),
-        paused=tuple(move.campaign_id for move in moves if not move.old),
-        resumed=tuple(move.campaign_id for move in moves if not move.new),
+        changes=len(moves.campaigns),
+        paused=tuple(pk for pk, old in zip(moves.campaigns, moves.old, strict=True) if not old),
+        resumed=tuple(pk for pk, new in zip(moves.campaigns, moves.new, strict=True) if not new),
     )
 
 
 def look_at(
-    brands: Sequence[Brand], *, trigger: Trigger, now: datetime, actor: str = ""
+    brands: Sequence[BrandRow],
+    *,
+    trigger: Trigger,
+    now: datetime,
+    actor: str = "",
+    thoroughly: bool = True,
 ) -> Outcome:
-    """Turn locked brands to their local day and enforce them; note those that cannot be processed."""
-    turned = rollover.turn(brands, now)
+    """Turn locked brands to their local day and enforce them; note those that cannot be processed.
+
+    For `thoroughly` see `rollover.turn`.
+    """
+    turned = rollover.turn(brands, now, thoroughly=thoroughly)
     note_troubles(turned.troubles, now)
-    outcome = enforce(turned.moments, trigger=trigger, now=now, actor=actor)
+    outcome = enforce(turned.moments, trigger=trigger, actor=actor)
     return outcome + Outcome(rolled=turned.rolled, troubled=len(turned.troubles))
 
 
-def drain(now: datetime) -> Outcome:
-    """Look at every due brand, a bounded number a transaction, skipping what other workers hold."""
-    outcome = Outcome()
-    # The probe takes no lock: an idle pass costs one read of the index, however many brands exist.
-    while Brand.objects.due(at=now).exists():
-        due = Brand.objects.due(at=now).order_by("due_at", "pk")[:BATCH]
-        taken = _isolating(
-            due.select_for_update(no_key=True, skip_locked=True), trigger=Trigger.CLOCK, now=now
+def note_troubles(troubles: Mapping[int, str], now: datetime) -> None:
+    """Store why brands cannot be processed, for health to name, and try again later.
+
+    What is known already is not written again.
+    """
+    if not troubles:
+        return
+    logger.error("brands cannot be processed: %s", dict(islice(troubles.items(), 20)))
+    words = [text[:500] for text in troubles.values()]
+    rows, params = sets.table("noted", id=("bigint", list(troubles)), trouble=("text", words))
+    at, again = map(connection.ops.adapt_datetimefield_value, (now, now + TRY_AGAIN_AFTER))
+    name = _name(Brand)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {name} SET trouble = noted.trouble, due_at = %s FROM {rows}"  # noqa: S608  # names of ours
+            f" WHERE {name}.id = noted.id"
+            f" AND ({name}.trouble <> noted.trouble OR {name}.due_at <= %s)",
+            [again, *params, at],
         )
-        outcome += taken
-        if taken.brands + taken.troubled < BATCH:
-            break  # what is left, if anything, is in another worker's hands
-    return outcome
 
 
-def sweep(now: datetime) -> Outcome:
-    """Look at every brand, due or not: what raw SQL changed is found here. Counts what it corrected."""
-    outcome = Outcome()
-    last = 0
-    while ids := list(_ids_after(last)):
-        last = ids[-1]
-        outcome += _isolating(
-            Brand.objects.filter(pk__in=ids).locked(), trigger=Trigger.SWEEP, now=now
+def bridge_log(brand_ids: Collection[int], now: datetime) -> int:
+    """Log what raw SQL did to the state of locked brands' campaigns; return how many it was.
+
+    Else the log would not end in the state in force, and what is decided next would not begin there.
+    """
+    changes = StatusChange.objects.filter(campaign=OuterRef("pk")).order_by("-pk")
+    rows = (
+        Campaign.objects.filter(brand_id__among=brand_ids)
+        .annotate(logged=Subquery(changes.values("hold")[:1]))
+        .exclude(logged=F("hold"))
+        .exclude(logged=None)
+    )
+    bridges = [
+        StatusChange(
+            campaign_id=pk,
+            at=now,
+            was_active=not logged,
+            is_active=not hold,
+            old_hold=logged,
+            hold=hold,
+            cause=Cause.SWEEP,
+            figures={"words": "found changed by a road that keeps no log"},
         )
-    return outcome
-
-
-def _ids_after(last: int) -> QuerySet[Brand, int]:
-    brands = Brand.objects.filter(pk__gt=last).order_by("pk")
-    return brands.values_list("pk", flat=True)[:BATCH]
-
-
-def _isolating(brands: QuerySet[Brand], *, trigger: Trigger, now: datetime) -> Outcome:
-    """Look at the brands a locking query gives; when that fails, at each alone, and name the culprit."""
-    ids: list[int] = []
-
-    def together() -> Outcome:
-        locked = list(brands.all())
-        ids[:] = [brand.pk for brand in locked]
-        return look_at(locked, trigger=trigger, now=now)
-
-    try:
-        return settle(together)
-    except OperationalError:
-        raise  # the database's trouble, not a brand's
-    except Exception:
-        logger.exception("a batch of brands failed, going through them one by one")
-    outcome = Outcome()
-    for pk in sorted(ids):
-        outcome += look_at_alone(pk, trigger=trigger, now=now)
-    return outcome
-
-
-def look_at_alone(brand_id: int, *, trigger: Trigger, now: datetime) -> Outcome:
-    """Look at one brand in a transaction of its own; a failure becomes its `trouble`."""
-    brand = Brand.objects.filter(pk=brand_id).locked()
-    try:
-        return settle(lambda: look_at(list(brand.all()), trigger=trigger, now=now))
-    except OperationalError:
-        raise
-    except Exception as error:
-        logger.exception("brand %s failed", brand_id)
-        note_troubles({brand_id: f"{type(error).__name__}: {error}"}, now)
-        return Outcome(troubled=1)
-
-
-def note_troubles(troubles: dict[int, str], now: datetime) -> None:
-    """Store why brands cannot be processed, for health to name, and try again later."""
-    for pk, words in troubles.items():
-        logger.error("brand cannot be processed: brand=%s trouble=%s", pk, words)
-        Brand.objects.filter(pk=pk).write(trouble=words[:500], due_at=now + TRY_AGAIN_AFTER)
+        for pk, logged, hold in rows.values_list("pk", "logged", "hold")
+    ]
+    StatusChange.objects.bulk_create(bridges, batch_size=ROWS)
+    return len(bridges)
 
 
 def brand_facts(moment: Moment) -> BrandFacts:
-    """Return what the decision asks of a turned brand."""
-    today = moment.day.date
+    """Return what the decision asks of a brand."""
+    purse = moment.purse
     return BrandFacts(
         is_active=moment.brand.is_active,
-        purse=rollover.purse(moment.brand, today),
-        today=today,
+        day_is_spent=purse.day_is_spent,
+        month_is_spent=purse.month_is_spent,
+        today=moment.day.date,
         hour=moment.hour,
     )
 
 
-def _moves(verdicts: Mapping[int, _Verdicts]) -> list[Move]:
-    # Tuples of just these columns: as model instances a campaign costs 20-25 µs, and most do not move.
-    rows = Campaign.objects.filter(brand_id__in=verdicts).values_list(
-        "pk",
-        "brand_id",
-        "hold",
-        "is_enabled",
-        "starts_on",
-        "ends_on",
-        "allowed_start_hour",
-        "allowed_end_hour",
-        "daily_budget",
-        "monthly_budget",
-        "total_daily_spend",
-        "total_monthly_spend",
-    )
-    moves = []
-    for pk, brand_id, old, enabled, starts, ends, opens, closes, daily, monthly, day, month in rows:
-        has_no_budget = daily is None and monthly is None
-        facts = CampaignFacts(
-            is_enabled=enabled,
-            starts_on=starts,
-            ends_on=ends,
-            allowed_start_hour=opens,
-            allowed_end_hour=closes,
-            # Without a budget of its own what it spent decides nothing: it shares its answer.
-            purse=UNLIMITED
-            if has_no_budget
-            else Purse(
-                spent_today=day, spent_this_month=month, daily_budget=daily, monthly_budget=monthly
-            ),
+def _kinds(moments: Sequence[Moment]) -> tuple[list[_Kind], dict[int, int]]:
+    """Return the kinds of turned brands there are, and the place of each brand's own."""
+    kinds: list[_Kind] = []
+    places: dict[tuple[object, ...], int] = {}
+    kind_of: dict[int, int] = {}
+    for moment in moments:
+        brand = moment.brand
+        # Zones that show the same hour may end their days apart, so the zone is part of it.
+        key = (
+            moment.zone.key,
+            moment.now,
+            brand.is_active,
+            reached(brand.spent_today, brand.daily_budget),
+            reached(brand.spent_this_month, brand.monthly_budget),
         )
-        holds = verdicts[brand_id].about(facts)
-        if old != (holds[0].value if holds else ""):
-            moves.append(Move(pk, old, holds, facts.purse, verdicts[brand_id]))
-    return moves
+        if key not in places:
+            places[key] = len(kinds)
+            kinds.append(_Kind(day=moment.day, now=moment.now, facts=brand_facts(moment)))
+        kind_of[brand.pk] = places[key]
+    return kinds, kind_of
 
 
-def _transit(ids: Sequence[int], old: str, new: str) -> None:
-    rows = Campaign.objects.filter(pk__in=ids, hold=old)
-    if not new:
-        # An operator who switches off by raw SQL meanwhile, without the brand's lock, wins.
-        rows = rows.filter(is_enabled=True)
-    if rows.write(hold=new, is_active=not new) != len(ids):
-        raise StateMoved(f"campaigns left {old or 'active'!r} before they could become {new!r}")
+def _situations(kind_of: Mapping[int, int]) -> Iterator[_Situation]:
+    """Read the campaigns of brands, grouped by what can decide: most share their answer.
 
-
-def _store_next_look(verdicts: Iterable[_Verdicts]) -> None:
-    brands_by_next: dict[tuple[datetime, str], list[int]] = defaultdict(list)
-    for verdict in verdicts:
-        moment = verdict.moment
-        due_at = next_change(moment.day, verdict.windows, moment.now)
-        if (moment.brand.due_at, moment.brand.trouble) != (due_at, moment.trouble):
-            brands_by_next[due_at, moment.trouble].append(moment.brand.pk)
-    for (due_at, trouble), ids in brands_by_next.items():
-        Brand.objects.filter(pk__in=ids).write(due_at=due_at, trouble=trouble)
-
-
-def _log_row(move: Move, trigger: Trigger, now: datetime, actor: str) -> StatusChange:
-    return StatusChange(
-        campaign_id=move.campaign_id,
-        at=now,
-        was_active=not move.old,
-        is_active=not move.new,
-        old_hold=move.old,
-        hold=move.new,
-        cause=_cause(move, trigger),
-        actor=actor,
-        figures=_figures(move),
+    As model instances a campaign costs 20-25 µs, as a tuple 3 µs, and most do not move.
+    """
+    brands, params = sets.table(
+        "brand", id=("bigint", list(kind_of)), kind=("int", list(kind_of.values()))
     )
+    gather = "array_agg" if connection.vendor == "postgresql" else "json_group_array"
+    statement = (
+        "SELECT brand.kind, hold, is_enabled, starts_on, ends_on, allowed_start_hour,"  # noqa: S608  # names of ours
+        " allowed_end_hour, daily_budget, monthly_budget,"
+        " CASE WHEN daily_budget IS NOT NULL THEN total_daily_spend END,"
+        " CASE WHEN monthly_budget IS NOT NULL THEN total_monthly_spend END,"
+        f" {gather}(campaign.id), {gather}(campaign.brand_id)"
+        f" FROM {brands} JOIN {_name(Campaign)} AS campaign ON campaign.brand_id = brand.id"
+        " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+        rows = cursor.fetchall()
+    if connection.vendor == "postgresql":
+        yield from map(_Situation._make, rows)
+    else:
+        yield from map(_from_sqlite, rows)
 
 
-def _cause(move: Move, trigger: Trigger) -> Cause:
-    brand = move.verdicts.moment.brand
+def _from_sqlite(row: Sequence[Any]) -> _Situation:
+    *situation, campaigns, brands = row
+    return _Situation._make([*situation, json.loads(campaigns), json.loads(brands)])
+
+
+def _add(
+    moves: _Moves,
+    situation: _Situation,
+    holds: tuple[Hold, ...],
+    by_brand: Mapping[int, Moment],
+    trigger: Trigger,
+) -> None:
+    old, new = situation.hold, holds[0].value if holds else ""
+    moves.campaigns += situation.campaign_ids
+    moves.old += [old] * len(situation.campaign_ids)
+    moves.new += [new] * len(situation.campaign_ids)
+    decided = next((hold for hold in (new, old) if hold in BUDGET_HOLDS), None)
+    for brand_id in situation.brand_ids:
+        moment = by_brand[brand_id]
+        moves.at.append(moment.now)
+        moves.causes.append(_cause(old, new, moment, trigger))
+        moves.figures.append(_figures(holds, decided, situation, moment))
+
+
+def _transit(moves: _Moves) -> None:
+    """Write the new states, all in one statement."""
+    if not moves.campaigns:
+        return
+    rows, params = sets.table(
+        "move",
+        id=("bigint", moves.campaigns),
+        old=("text", moves.old),
+        new=("text", moves.new),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {_name(Campaign)} SET hold = move.new, is_active = (move.new = '')"  # noqa: S608  # names of ours
+            f" FROM {rows} WHERE {_name(Campaign)}.id = move.id AND hold = move.old"
+            # An operator who switches off by raw SQL meanwhile, without the brand's lock, wins.
+            " AND (move.new <> '' OR is_enabled)",
+            params,
+        )
+        moved = cursor.rowcount
+    if moved != len(moves.campaigns):
+        raise StateMoved(f"{len(moves.campaigns)} campaigns were to change, {moved} could")
+
+
+def _write_log(moves: _Moves, actor: str) -> None:
+    if not moves.campaigns:
+        return
+    rows, params = sets.table(
+        "move",
+        id=("bigint", moves.campaigns),
+        old=("text", moves.old),
+        new=("text", moves.new),
+        at=("timestamptz", moves.at),
+        cause=("text", moves.causes),
+        figures=("text", moves.figures),
+    )
+    figures = "move.figures::jsonb" if connection.vendor == "postgresql" else "move.figures"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {_name(StatusChange)} (campaign_id, at, was_active, is_active,"  # noqa: S608  # names of ours
+            " old_hold, hold, cause, actor, figures)"
+            " SELECT move.id, move.at, move.old = '', move.new = '', move.old, move.new, move.cause,"
+            f" %s, {figures} FROM {rows}",
+            [actor, *params],
+        )
+
+
+def _store_next_look(by_brand: Mapping[int, Moment], looks: Mapping[int, datetime]) -> None:
+    moments = by_brand.values()
+    rows, params = sets.table(
+        "look",
+        id=("bigint", list(by_brand)),
+        due_at=("timestamptz", [looks[pk] for pk in by_brand]),
+        decided_at=("timestamptz", [moment.now for moment in moments]),
+        trouble=("text", [moment.trouble for moment in moments]),
+    )
+    name = _name(Brand)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {name} SET due_at = look.due_at, decided_at = look.decided_at,"  # noqa: S608  # names of ours
+            f" trouble = look.trouble FROM {rows} WHERE {name}.id = look.id"
+            f" AND ({name}.due_at <> look.due_at OR {name}.trouble <> look.trouble)",
+            params,
+        )
+
+
+def _name(model: type[Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def _cause(old: str, new: str, moment: Moment, trigger: Trigger) -> str:
+    """Say what made the change: a hold that only people set or lift was people's doing."""
     if trigger is Trigger.SWEEP:
-        return Cause.SWEEP
-    if trigger is Trigger.SPEND:
-        if move.new in BUDGET_HOLDS:
-            return Cause.SPEND
-        # A refund lifts a budget's hold; but if the day has turned, that did.
-        if move.old in BUDGET_HOLDS and not move.verdicts.moment.has_turned:
-            return Cause.SPEND
-    if trigger is Trigger.EDIT or brand.due_at == AT_ONCE:
-        return Cause.OPERATOR if Hold.OPERATOR in (move.old, move.new) else Cause.EDIT
-    return Cause.ROLLOVER if BUDGET_HOLDS & {move.old, move.new} else Cause.SCHEDULE
+        return Cause.SWEEP.value
+    is_about_budget = bool(BUDGET_HOLDS & {old, new})
+    if trigger is Trigger.SPEND and (
+        new in BUDGET_HOLDS or (is_about_budget and not moment.has_turned)
+    ):
+        return Cause.SPEND.value
+    if Hold.OPERATOR in (old, new):
+        return Cause.OPERATOR.value
+    if trigger is Trigger.EDIT or moment.brand.is_written:
+        return Cause.EDIT.value
+    if is_about_budget:
+        # Not the day, and no spend: somebody wrote another budget, by a road that told nobody.
+        return (Cause.ROLLOVER if moment.has_turned else Cause.EDIT).value
+    return (Cause.EDIT if Hold.BRAND_INACTIVE in (old, new) else Cause.SCHEDULE).value
 
 
-def _figures(move: Move) -> dict[str, Any]:
+def _figures(
+    holds: tuple[Hold, ...], decided: str | None, situation: _Situation, moment: Moment
+) -> str:
     """Return what decided: the holds that apply, and spent and budget of the one stored or lifted."""
-    moment = move.verdicts.moment
     figures: dict[str, Any] = {
-        "holds": [hold.value for hold in move.holds],
+        "holds": [hold.value for hold in holds],
         "currency": moment.brand.currency,
     }
-    brand, campaign = move.verdicts.brand.purse, move.purse
-    decided = next((hold for hold in (move.new, move.old) if hold in BUDGET_HOLDS), None)
+    brand = moment.brand
     match decided:
         case Hold.BRAND_DAILY_BUDGET:
             spent, budget = brand.spent_today, brand.daily_budget
         case Hold.BRAND_MONTHLY_BUDGET:
             spent, budget = brand.spent_this_month, brand.monthly_budget
         case Hold.CAMPAIGN_DAILY_BUDGET:
-            spent, budget = campaign.spent_today, campaign.daily_budget
+            spent, budget = situation.spent_today or 0, situation.daily_budget
         case Hold.CAMPAIGN_MONTHLY_BUDGET:
-            spent, budget = campaign.spent_this_month, campaign.monthly_budget
+            spent, budget = situation.spent_this_month or 0, situation.monthly_budget
         case _:
-            return figures
-    figures["spent"] = money.plain(spent)
-    figures["budget"] = None if budget is None else money.plain(budget)
-    return figures
+            return json.dumps(figures)
+    figures["spent"], figures["budget"] = _plain(spent), _plain(budget)
+    return json.dumps(figures)
+
+
+def _plain(micros: int | None) -> str | None:
+    return None if micros is None else f"{money.from_micros(micros):f}"

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Min, Q, QuerySet
 
+from budgets.core import money
 from budgets.models import Brand, Campaign, Spend
 from budgets.services import ingestion
 from budgets.services.ingestion import DUPLICATE, Answer, Line, Result, _compared, _recorded
@@ -96,6 +97,17 @@ class Directory:
                 words = f"{name.campaign[:60]!r} means several campaigns (ids {several}): the name"
                 words += " of one is the external ID of another; rename one of them"
                 return _rejected("ambiguous_campaign", "campaign", words)
+
+
+def fullest_total() -> int:
+    """Return the largest total there is, in micro-units and whatever its sign."""
+    totals = [
+        rows.aggregate(most=Max(total), least=Min(total))
+        for rows in (Brand.objects.all(), Campaign.objects.all())
+        for total in ("total_daily_spend", "total_monthly_spend")
+    ]
+    amounts = [amount for found in totals for amount in found.values() if amount is not None]
+    return max((abs(money.to_micros(amount)) for amount in amounts), default=0)
 
 
 def is_known(source: str) -> bool:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection
 
 from budgets.core import money, periods
-from budgets.core.decision import Purse
 from budgets.core.money import InvalidAmount
-from budgets.models import Brand, Campaign, Spend
+from budgets.models import Brand, Campaign, Spend, sets
 from budgets.services import counting, enforcement, rollover
 from budgets.services.counting import Account, Entry
 from budgets.services.enforcement import Trigger
@@ -84,13 +84,26 @@ class Receipt:
         return sum(result.answer is answer for result in self.results)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line(Entry):
-    """An event that may be recorded: a row of the ledger to be."""
+class Line(NamedTuple):
+    """An event that may be recorded: a row of the ledger to be. Amounts are whole micro-units."""
 
+    campaign_id: int
+    brand_id: int
+    date: date
+    micros: int
     occurred_at: datetime | None
     external_id: str | None
     date_was_given: bool
+
+    @property
+    def amount(self) -> Decimal:
+        """Return the amount in the brand's currency."""
+        return money.from_micros(self.micros)
+
+    @property
+    def entry(self) -> Entry:
+        """What counting needs of it."""
+        return Entry(self.campaign_id, self.brand_id, self.date, self.micros)
 
 
 def record(events: Sequence[SpendEvent], *, source: str, now: datetime) -> Receipt:
@@ -112,7 +125,7 @@ def moments_of(campaign_ids: Iterable[int], now: datetime) -> dict[int, Moment]:
     For doors that want to check events before they are recorded (see `examine`).
     """
     brand_of = _brands_of(campaign_ids)
-    brands = Brand.objects.filter(pk__in=set(brand_of.values()))
+    brands = Brand.objects.filter(pk__among=set(brand_of.values()))
     moments = rollover.preview(brands, now)
     return {
         campaign_id: moments[brand_id]
@@ -131,7 +144,7 @@ def examine(event: SpendEvent, moment: Moment | None, now: datetime) -> Line | R
             "unknown_campaign", "campaign", f"there is no campaign {event.campaign_id}"
         )
     try:
-        amount = money.parse_amount(event.amount)
+        micros = money.parse_micros(event.amount)
     except InvalidAmount as error:
         return _rejected("invalid_amount", "amount", str(error))
     if event.external_id is not None and (problem := unfit_text(event.external_id, MAX_ID)):
@@ -167,13 +180,13 @@ def examine(event: SpendEvent, moment: Moment | None, now: datetime) -> Line | R
             "(SPEND_MAX_AGE_DAYS)",
         )
     return Line(
-        campaign_id=event.campaign_id,
-        brand_id=brand.pk,
-        date=day,
-        amount=amount,
-        occurred_at=event.occurred_at,
-        external_id=event.external_id,
-        date_was_given=event.date is not None,
+        event.campaign_id,
+        brand.pk,
+        day,
+        micros,
+        event.occurred_at,
+        event.external_id,
+        event.date is not None,
     )
 
 
@@ -190,22 +203,25 @@ def unfit_text(text: str, longest: int) -> str:
 
 
 def _record(events: Sequence[SpendEvent], source: str, now: datetime) -> Receipt:
-    brand_of = _brands_of(event.campaign_id for event in events)
-    turned = rollover.turn(Brand.objects.filter(pk__in=set(brand_of.values())).locked(), now)
+    asked_for = {event.campaign_id for event in events if 0 < event.campaign_id <= LARGEST_KEY}
+    # Which brands: read before the lock, since a campaign belongs to its brand for good.
+    brand_ids = Campaign.objects.filter(pk__among=asked_for).values("brand_id")
+    brands = Brand.objects.filter(pk__in=brand_ids).locked()
+    turned = rollover.turn(rollover.read(brands, now), now, thoroughly=False)
     enforcement.note_troubles(turned.troubles, now)
     moments = turned.by_brand()
-    read = counting.accounts(brand_of, moments)
+    read = counting.accounts(asked_for, moments)
 
-    results: list[Result | None] = [None] * len(events)
+    results: list[Result] = [RECORDED] * len(events)
     lines: dict[int, Line] = {}
     for at, event in enumerate(events):
-        brand_id = brand_of.get(event.campaign_id)
-        if brand_id in turned.troubles:
+        account = read.get(event.campaign_id)
+        if account and account.brand_id in turned.troubles:
             results[at] = _rejected(
-                "brand_in_trouble", "campaign", f"its brand: {turned.troubles[brand_id]}"
+                "brand_in_trouble", "campaign", f"its brand: {turned.troubles[account.brand_id]}"
             )
             continue
-        examined = examine(event, moments.get(brand_id) if brand_id else None, now)
+        examined = examine(event, moments[account.brand_id] if account else None, now)
         if isinstance(examined, Result):
             results[at] = examined
         else:
@@ -216,6 +232,16 @@ def _record(events: Sequence[SpendEvent], source: str, now: datetime) -> Receipt
         )
         del lines[at]
 
+    recorded = _insert_new(lines, results, source, now)
+    to_decide = counting.count((line.entry for line in recorded), moments, read)
+    outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND, actor=source)
+    return Receipt(results=tuple(results), paused=outcome.paused, resumed=outcome.resumed)
+
+
+def _insert_new(
+    lines: Mapping[int, Line], results: list[Result], source: str, now: datetime
+) -> list[Line]:
+    """Insert the lines that are new and return them; put the answers to the others into `results`."""
     # Only the first of an id goes to the database; the others are compared with it.
     firsts: dict[str, int] = {}
     for at, line in lines.items():
@@ -227,32 +253,23 @@ def _record(events: Sequence[SpendEvent], source: str, now: datetime) -> Receipt
         if line.external_id is None or firsts[line.external_id] == at
     ]
     inserted = _insert(to_insert, source, now)
+    if len(inserted) == len(firsts) and len(to_insert) == len(lines):
+        return to_insert  # nearly always
     known = _recorded(source, [key for key in firsts if key not in inserted])
+    recorded = []
     for at, line in lines.items():
         key = line.external_id
         if key is None or (key in inserted and firsts[key] == at):
-            results[at] = RECORDED
+            recorded.append(line)
         else:
             results[at] = _compared(line, lines[firsts[key]] if key in inserted else known[key])
-
-    recorded = [line for at, line in lines.items() if results[at] is RECORDED]
-    to_decide = counting.count(recorded, moments, read)
-    outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND, now=now)
-    return Receipt(
-        results=tuple(result for result in results if result is not None),
-        paused=outcome.paused,
-        resumed=outcome.resumed,
-    )
+    return recorded
 
 
 def _brands_of(campaign_ids: Iterable[int]) -> dict[int, int]:
     # Read before the lock: a campaign belongs to its brand for good.
-    ids = sorted({pk for pk in campaign_ids if 0 < pk <= LARGEST_KEY})
-    return {
-        pk: brand_id
-        for chunk in chunks(ids)
-        for pk, brand_id in Campaign.objects.filter(pk__in=chunk).values_list("pk", "brand_id")
-    }
+    ids = {pk for pk in campaign_ids if 0 < pk <= LARGEST_KEY}
+    return dict(Campaign.objects.filter(pk__among=ids).values_list("pk", "brand_id"))
 
 
 def _too_large(
@@ -274,16 +291,21 @@ def _too_large(
 def _without_room(
     lines: Mapping[int, Line], moments: Mapping[int, Moment], read: Mapping[int, Account]
 ) -> list[int]:
-    room: dict[tuple[str, int], Decimal] = {}
+    if not lines:
+        return []
+    accounts = [*read.values(), *map(counting.account_of, moments.values())]
+    fullest = max(max(abs(it.spent_today), abs(it.spent_this_month)) for it in accounts)
+    if fullest + sum(abs(line.micros) for line in lines.values()) <= money.MAX_TOTAL:
+        return []  # nearly always
+    room: dict[tuple[str, int], int] = {}
     refused = []
     for at, line in lines.items():
         brand_key, campaign_key = ("brand", line.brand_id), ("campaign", line.campaign_id)
-        moment = moments[line.brand_id]
         if brand_key not in room:
-            room[brand_key] = _room(rollover.purse(moment.brand, moment.day.date))
+            room[brand_key] = _room(counting.account_of(moments[line.brand_id]))
         if campaign_key not in room:
-            room[campaign_key] = _room(read[line.campaign_id].purse)
-        size = abs(line.amount)
+            room[campaign_key] = _room(read[line.campaign_id])
+        size = abs(line.micros)
         if size > min(room[brand_key], room[campaign_key]):
             refused.append(at)
         else:
@@ -292,44 +314,42 @@ def _without_room(
     return refused
 
 
-def _room(purse: Purse) -> Decimal:
-    return money.MAX_TOTAL - max(abs(purse.spent_today), abs(purse.spent_this_month))
+def _room(account: Account) -> int:
+    return money.MAX_TOTAL - max(abs(account.spent_today), abs(account.spent_this_month))
 
 
 def _insert(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
     """Insert rows of the ledger; return the external ids that were new. Rows without one always are.
 
-    One statement a thousand rows. `bulk_create(ignore_conflicts=True)` would not say what it
-    inserted. In the order of their ids, so that two batches with the same ids wait, not deadlock.
+    One statement. `bulk_create(ignore_conflicts=True)` would not say what it inserted. In the order
+    of their ids, so that two batches with the same ids wait for each other and do not deadlock.
     """
-    adapt_date = connection.ops.adapt_datefield_value
-    adapt_instant = connection.ops.adapt_datetimefield_value
-    inserted: set[str] = set()
-    for chunk in chunks(sorted(lines, key=lambda line: line.external_id or "")):
-        rows = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s)"] * len(chunk))
-        statement = (
-            f"INSERT INTO {connection.ops.quote_name(Spend._meta.db_table)}"  # noqa: S608  # our own table's name
-            " (campaign_id, date, amount, occurred_at, source, external_id, is_counted, created_at)"
-            f" VALUES {rows} ON CONFLICT (source, external_id) DO NOTHING RETURNING external_id"
+    if not lines:
+        return set()
+    campaigns, _, dates, micros, instants, ids, _ = zip(
+        *sorted(lines, key=lambda line: line.external_id or ""), strict=True
+    )
+    reported, params = sets.table(
+        "reported",
+        campaign_id=("bigint", campaigns),
+        date=("date", dates),
+        amount=("bigint", micros),
+        occurred_at=("timestamptz", instants),
+        external_id=("text", ids),
+    )
+    statement = (
+        f"INSERT INTO {connection.ops.quote_name(Spend._meta.db_table)}"  # noqa: S608  # names of ours
+        " (campaign_id, date, amount, occurred_at, source, external_id, is_counted, created_at)"
+        " SELECT campaign_id, date, amount, occurred_at, %s, external_id, %s, %s"
+        # Without WHERE, SQLite would take ON for a part of the FROM.
+        f" FROM {reported} WHERE TRUE"
+        " ON CONFLICT (source, external_id) DO NOTHING RETURNING external_id"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            statement, [source, True, connection.ops.adapt_datetimefield_value(now), *params]
         )
-        params = [
-            value
-            for line in chunk
-            for value in (
-                line.campaign_id,
-                adapt_date(line.date),
-                money.to_micros(line.amount),
-                adapt_instant(line.occurred_at),
-                source,
-                line.external_id,
-                True,
-                adapt_instant(now),
-            )
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(statement, params)
-            inserted.update(key for (key,) in cursor.fetchall() if key is not None)
-    return inserted
+        return {key for (key,) in cursor.fetchall() if key is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +358,7 @@ class _Before:
 
     campaign_id: int
     date: date
-    amount: Decimal
+    micros: int
     occurred_at: datetime | None
 
 
@@ -351,7 +371,7 @@ def _recorded(source: str, external_ids: Sequence[str]) -> dict[str, _Before]:
         )
     )
     return {
-        external_id: _Before(campaign_id, day, amount, occurred_at)
+        external_id: _Before(campaign_id, day, money.to_micros(amount), occurred_at)
         for external_id, campaign_id, day, amount, occurred_at in rows
         if external_id is not None
     }
@@ -362,13 +382,13 @@ def _compared(line: Line, before: Line | _Before) -> Result:
     same_day = line.date == before.date or (
         not line.date_was_given and line.occurred_at == before.occurred_at
     )
-    if same_day and (line.campaign_id, line.amount) == (before.campaign_id, before.amount):
+    if same_day and (line.campaign_id, line.micros) == (before.campaign_id, before.micros):
         return DUPLICATE
     return Result(
         Answer.CONFLICT,
         "conflict",
         "external_id",
-        f"{line.external_id!r} was recorded before as {money.plain(before.amount)} of campaign "
+        f"{line.external_id!r} was recorded before as {money.from_micros(before.micros):f} of campaign "
         f"{before.campaign_id} on {before.date}; use another id, or a negative amount to correct it",
     )
 

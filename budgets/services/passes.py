@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from budgets.models import PassRecord
-from budgets.services import counting, enforcement, reconciliation
+from django.db import connection
+
+from budgets.models import Brand, PassRecord
+from budgets.services import counting, queue, reconciliation
 
 CHECK_AND_PAUSE = "check_and_pause_campaigns"
 RESET = "reset_daily_monthly_spend"
 FULL_CHECK = "full_check"
+PROVEN_LOG = "proven_log"
+"""Up to where the chain of the log was proven: each full check goes on from there."""
+
+BRANDS_A_HELPER = 2000
+"""Due brands for which another worker is worth asking: about a second's work."""
+MOST_HELPERS = 3
 
 FULL_CHECK_EVERY = timedelta(minutes=15)
 
@@ -17,8 +25,12 @@ FULL_CHECK_EVERY = timedelta(minutes=15)
 def check_and_pause(now: datetime) -> dict[str, int]:
     """Count what is uncounted, drain the due brands, and when its time has come check everything."""
     counts = _pass(now)
-    counts["corrected"] = full_check(now) if _full_check_is_due(now) else 0
+    counts["corrected"] = 0
+    # Before the full check: one that fails must not look like passes that stand still.
     _remember(CHECK_AND_PAUSE, now, counts)
+    if _full_check_is_due(now):
+        counts["corrected"] = full_check(now)
+        _remember(CHECK_AND_PAUSE, now, counts)
     return counts
 
 
@@ -32,23 +44,38 @@ def reset(now: datetime) -> dict[str, int]:
     return counts
 
 
+def help_wanted(now: datetime) -> int:
+    """Return how many more workers could drain the queue beside the one that asks."""
+    if not connection.features.has_select_for_update_skip_locked:
+        return 0  # one writer at a time: helpers would wait for each other
+    due = Brand.objects.due(at=now)[: BRANDS_A_HELPER * (MOST_HELPERS + 1)].count()
+    return max(due // BRANDS_A_HELPER - 1, 0)
+
+
+def help_drain(now: datetime) -> dict[str, int]:
+    """Drain due brands beside a pass, which is none itself: what remains is the pass's."""
+    outcome = queue.drain(now)
+    return {"brands": outcome.brands, "changes": outcome.changes}
+
+
 def full_check(now: datetime) -> int:
     """Look at every brand, prove the invariants; return how many states had to be corrected.
 
     Finds what raw SQL changed in brands and campaigns, and what must not be: a total that drifted.
     """
-    corrected = enforcement.sweep(now).changes
-    # The sweep calls every brand well that can be decided; whose spend cannot be counted is named
-    # again here. Where nothing waits, that is one look at an empty index.
-    counting.count_uncounted(now)
-    findings = {finding.code: finding.count for finding in reconciliation.check()}
-    _remember(FULL_CHECK, now, {"corrected": corrected, **findings})
+    corrected = queue.sweep(now).changes
+    proven = PassRecord.objects.filter(name=PROVEN_LOG).first()
+    newest = reconciliation.newest_change()
+    findings = reconciliation.check(log_after=proven.counts["id"] if proven else 0)
+    _remember(FULL_CHECK, now, {"corrected": corrected, **{it.code: it.count for it in findings}})
+    if not any(finding.code == "log_broken" for finding in findings):
+        _remember(PROVEN_LOG, now, {"id": newest})
     return corrected
 
 
 def _pass(now: datetime) -> dict[str, int]:
     counted = counting.count_uncounted(now)
-    outcome = counted.outcome + enforcement.drain(now)
+    outcome = counted.outcome + queue.drain(now)
     return {
         "counted": counted.rows,
         "brands": outcome.brands,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 from celery.exceptions import NotRegistered
+from django.db import connection
 
 from budgets import tasks
 from budgets.core.decision import Hold
@@ -79,3 +80,38 @@ def test_only_the_check_looks_at_everything() -> None:
 def test_the_names_that_health_reads_are_those_of_the_tasks() -> None:
     assert tasks.check_and_pause_campaigns.name == f"budgets.tasks.{passes.CHECK_AND_PAUSE}"
     assert tasks.reset_daily_monthly_spend.name == f"budgets.tasks.{passes.RESET}"
+
+
+class TestHelp:
+    pytestmark = pytest.mark.django_db
+
+    def test_is_wanted_by_how_much_is_due_where_workers_do_not_wait_for_each_other(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(passes, "BRANDS_A_HELPER", 2)
+        wanted = []
+        for _ in range(12):
+            make_brand()
+            wanted.append(passes.help_wanted(NOW))
+
+        several = connection.features.has_select_for_update_skip_locked
+        assert wanted == ([0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 3, 3] if several else [0] * 12)
+
+    def test_drains_what_is_due(self) -> None:
+        campaign = make_campaign()
+
+        assert tasks.drain_due_brands() == {"brands": 1, "changes": 1}
+        assert state(campaign) == ""
+
+    def test_that_cannot_be_asked_for_keeps_no_pass_from_its_work(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(passes, "BRANDS_A_HELPER", 1)
+        monkeypatch.setitem(app.conf, "broker_url", "redis://127.0.0.1:1/0")
+        campaigns = [make_campaign() for _ in range(3)]
+        app.close()
+
+        tasks.check_and_pause_campaigns()
+
+        app.close()
+        assert {state(campaign) for campaign in campaigns} == {""}

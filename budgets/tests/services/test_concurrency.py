@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import OperationalError, connection, connections, transaction
 
 from budgets.models import Brand, Campaign, Spend, StatusChange
-from budgets.services import editing, enforcement, ingestion, passes, reconciliation
+from budgets.services import editing, ingestion, passes, queue, reconciliation
 from budgets.services.ingestion import Answer
 from budgets.tests.builders import (
     NOW,
@@ -222,7 +222,7 @@ class TestOnPostgreSQL:
 
         with transaction.atomic():
             list(Brand.objects.locked())
-            check = colleagues.start(lambda: enforcement.sweep(opens))
+            check = colleagues.start(lambda: queue.sweep(opens))
             until_waiting(1)
             spend(campaign, 10, now=opens)
         check.result()
@@ -270,14 +270,14 @@ class TestOnPostgreSQL:
     def test_a_pass_killed_midway_leaves_no_half_and_the_next_one_finishes(
         self, colleagues: Colleagues
     ) -> None:
-        size = enforcement.BATCH
+        size = queue.BATCH
         brands = [make_brand() for _ in range(size + 5)]
         campaigns = [make_campaign(brand) for brand in brands]
         write_spend(campaigns[-1], 3)
 
         with transaction.atomic():
             list(Campaign.objects.filter(pk=campaigns[-1].pk).select_for_update())
-            one_pass = colleagues.start(lambda: enforcement.drain(NOW))
+            one_pass = colleagues.start(lambda: queue.drain(NOW))
             until_waiting(1)
             _asked(f"SELECT pg_terminate_backend(pid) {WAITING}")
             error = one_pass.exception(PATIENCE)
@@ -380,7 +380,7 @@ class TestOnPostgreSQL:
         end = now()
         passes.check_and_pause(end)
         assert_log_is_whole()
-        assert enforcement.sweep(end).changes == 0
+        assert queue.sweep(end).changes == 0
         assert not Campaign.objects.filter(is_active=True, is_enabled=False).exists()
 
 

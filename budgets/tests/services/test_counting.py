@@ -12,6 +12,7 @@ from django.db import connection
 
 from budgets.core.decision import Hold
 from budgets.models import Brand, Campaign, Spend
+from budgets.queries import health
 from budgets.services import counting, passes, reconciliation
 from budgets.tests.builders import (
     NOW,
@@ -190,15 +191,25 @@ class TestSpendThatNoTotalCouldHold:
         assert state(after) == Hold.CAMPAIGN_DAILY_BUDGET
         assert poisoned.spends.uncounted().count() == 10
 
-    @pytest.mark.parametrize("passed", [1, 2, 16])
-    def test_is_named_as_the_brands_trouble_after_every_pass(self, passed: int) -> None:
+    def test_is_named_by_health_while_the_brand_is_looked_after_as_ever(self) -> None:
         poisoned = self.campaign()
-
-        for minute in range(passed):
+        for minute in range(4):
             passes.check_and_pause(NOW + timedelta(minutes=minute))
 
-        poisoned.brand.refresh_from_db()
-        assert "its spend cannot be counted" in poisoned.brand.trouble
+        Campaign.objects.filter(pk=poisoned.pk).update(is_enabled=False)
+        passes.reset(NOW + timedelta(minutes=5))
+
+        assert state(poisoned) == Hold.OPERATOR
+        assert health.waiting(NOW).brands == (poisoned.brand.name,)
+
+    def test_that_fails_is_written_down_nowhere(self) -> None:
+        self.campaign()
+        passes.check_and_pause(NOW)
+        before = list(Brand.objects.values())
+
+        passes.reset(NOW)
+
+        assert list(Brand.objects.values()) == before
 
     def test_is_counted_once_a_correction_makes_it_fit(self) -> None:
         poisoned = self.campaign()

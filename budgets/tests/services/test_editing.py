@@ -11,8 +11,17 @@ from django.db import connection, transaction
 
 from budgets.core.decision import Hold
 from budgets.models import Brand, Campaign
-from budgets.services import editing
-from budgets.tests.builders import NOW, decided, log, make_brand, make_campaign, spend, state
+from budgets.services import editing, passes
+from budgets.tests.builders import (
+    NOW,
+    at,
+    decided,
+    log,
+    make_brand,
+    make_campaign,
+    spend,
+    state,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -190,3 +199,18 @@ def test_a_campaign_resumed_while_its_budget_is_exhausted_is_held_by_the_budget(
     assert state(campaign) == Hold.BRAND_DAILY_BUDGET
     campaign.refresh_from_db()
     assert campaign.is_enabled
+
+
+def test_a_zone_edited_while_no_pass_ran_waits_for_its_midnight_all_the_same() -> None:
+    campaign = decided(make_campaign(make_brand(timezone="America/Los_Angeles")))
+    brand = Brand.objects.get(pk=campaign.brand_id)
+    two_days_later = at("2026-11-26T20:00Z")
+
+    brand.timezone = "Asia/Tokyo"
+    editing.save(brand, by="ann", now=two_days_later)
+
+    brand.refresh_from_db()
+    assert (brand.current_timezone, brand.pending_timezone) == ("America/Los_Angeles", "Asia/Tokyo")
+    passes.reset(at("2026-11-27T08:00Z"))
+    brand.refresh_from_db()
+    assert (brand.current_timezone, brand.pending_timezone) == ("Asia/Tokyo", "")

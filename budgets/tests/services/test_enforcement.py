@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from budgets.core.decision import Hold
 from budgets.models import Brand, Campaign, Cause, PassRecord, Spend, StatusChange
-from budgets.services import editing, enforcement, passes
+from budgets.services import editing, passes, queue
 from budgets.tests.builders import (
     NOW,
     TODAY,
@@ -568,7 +568,7 @@ def test_a_brand_that_fails_is_named_and_stops_no_other(task: Any) -> None:
 
 
 def test_a_pass_goes_on_until_nothing_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enforcement, "BATCH", 2)
+    monkeypatch.setattr(queue, "BATCH", 2)
     campaigns = [make_campaign() for _ in range(7)]
     make_campaign(make_brand(timezone="Not/AZone"))
 

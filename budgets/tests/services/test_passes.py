@@ -90,4 +90,5 @@ def test_each_job_remembers_when_it_came_to_its_end() -> None:
         passes.CHECK_AND_PAUSE: (NOW, checked),
         passes.RESET: (NOW + MINUTE, reset),
         passes.FULL_CHECK: (NOW, {"corrected": 0}),
+        passes.PROVEN_LOG: (NOW, {"id": 0}),
     }

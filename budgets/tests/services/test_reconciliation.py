@@ -10,8 +10,7 @@ import pytest
 from budgets.core.decision import Hold
 from budgets.models import Brand, Campaign, Cause, StatusChange
 from budgets.models.brand import AT_ONCE
-from budgets.services import reconciliation
-from budgets.services.enforcement import Outcome
+from budgets.services import passes, reconciliation
 from budgets.tests.builders import (
     NOW,
     decided,
@@ -142,8 +141,11 @@ def test_a_repair_decides_by_the_true_totals() -> None:
 
 def test_a_repair_of_an_honest_house_changes_nothing() -> None:
     an_honest_house()
+    passes.check_and_pause(NOW)
 
-    assert reconciliation.repair(NOW) == Outcome()
+    outcome = reconciliation.repair(NOW)
+
+    assert (outcome.brands, outcome.changes, reconciliation.check()) == (0, 0, [])
 
 
 def test_a_finding_counts_all_and_shows_twenty() -> None:
