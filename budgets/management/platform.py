@@ -14,7 +14,7 @@ from budgets.models import Brand, Campaign, Spend
 from budgets.models.campaign import HOLD_LABELS
 from budgets.services import ingestion, rollover
 from budgets.services.ingestion import Answer, Receipt, SpendEvent
-from budgets.services.rollover import Moment
+from budgets.services.rollover import BrandRow, Moment
 
 SOURCE = "demo-platform"
 
@@ -141,7 +141,7 @@ class Platform:
     def _pace(self, moment: Moment) -> Decimal:
         """Return what the brand spends a second: measured anew each day, or with new budgets."""
         brand, day = moment.brand, moment.day.date
-        purse = rollover.purse(brand, day)
+        purse = moment.purse
         pace = self._paces.get(brand.pk)
         asked = (day, purse.daily_budget, purse.monthly_budget)
         if pace is None or (pace.day, pace.daily_budget, pace.monthly_budget) != asked:
@@ -149,7 +149,7 @@ class Platform:
             pace = self._paces[brand.pk] = _Pace(*asked, _left(purse) / EXHAUSTED_AFTER[place])
         return pace.a_second * self._dice.randint(70, 130) / 100
 
-    def _spend(self, brand: Brand, campaign_ids: list[int]) -> list[tuple[int, Decimal]]:
+    def _spend(self, brand: BrandRow, campaign_ids: list[int]) -> list[tuple[int, Decimal]]:
         """Share what the brand owes among some of its campaigns."""
         owed = self._owed[brand.pk]
         if owed < A_CLICK:
@@ -167,14 +167,14 @@ class Platform:
         moment = moments[campaign.brand_id]
         brand = moment.brand
         credit = min(
-            (brand.daily_budget or UNLIMITED_DAY) / 100,
+            (moment.purse.daily_budget or UNLIMITED_DAY) / 100,
             rollover.purse(campaign, moment.day.date).spent_today,
         ).quantize(_coin(brand), ROUND_DOWN)
         if credit > 0:
             yield campaign.pk, -credit
 
 
-def _coin(brand: Brand) -> Decimal:
+def _coin(brand: BrandRow) -> Decimal:
     return COINS.get(brand.currency, CENT)
 
 

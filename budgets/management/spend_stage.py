@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
-from budgets.core import money
 from budgets.services.imports import is_same
 from budgets.services.ingestion import Line, SpendEvent
 
@@ -86,6 +86,8 @@ class Stage:
         # No name: SQLite keeps it in a file that has no name either, and spills its cache there.
         self._db = sqlite3.connect("", isolation_level=None)
         self._db.executescript(_SCHEMA)
+        self.weight = 0
+        """All amounts together, in micro-units, whatever their sign."""
 
     def close(self) -> None:
         """Let it vanish."""
@@ -95,8 +97,13 @@ class Stage:
         """Take rows in, in the order of the file."""
         self._db.executemany(
             f"INSERT INTO given ({_COLUMNS}, content) VALUES (?,?,?,?,?,?,?,?,?,?)",  # noqa: S608
-            map(_stored, rows),
+            map(_stored, self._weighed(rows)),
         )
+
+    def _weighed(self, rows: Iterable[Staged]) -> Iterator[Staged]:
+        for row in rows:
+            self.weight += abs(row.line.micros)
+            yield row
 
     def seal(self) -> None:
         """Give every row an id: that of its content and its place among equal rows of the file.
@@ -116,15 +123,15 @@ class Stage:
             f"SELECT {_COLUMNS} FROM staged WHERE external_id IN (SELECT external_id FROM staged"  # noqa: S608
             " GROUP BY external_id HAVING count(*) > 1) ORDER BY external_id, line"
         )
-        repeated = []
+        repeated = array("q")  # eight bytes each: a file may repeat one row a million times
         for _, same_id in groupby(map(_loaded, rows), lambda row: row.line.external_id):
-            first, *others = same_id
-            for other in others:
+            first = next(same_id)
+            for other in same_id:  # noqa: B031  # it goes on where the first was taken
                 if is_same(other.line, first.line):
-                    repeated.append(other)
+                    repeated.append(other.number)
                 else:
                     yield Clash(first, other)
-        self.drop(repeated)
+        self._drop(repeated)
 
     def by_id(self, size: int) -> Iterator[list[Staged]]:
         """Yield all rows in the order of their ids, `size` at a time; they may be dropped then."""
@@ -138,7 +145,10 @@ class Stage:
 
     def drop(self, rows: Iterable[Staged]) -> None:
         """Let rows go that need not be recorded."""
-        self._db.executemany("DELETE FROM staged WHERE line = ?", [(row.number,) for row in rows])
+        self._drop(row.number for row in rows)
+
+    def _drop(self, lines: Iterable[int]) -> None:
+        self._db.executemany("DELETE FROM staged WHERE line = ?", ((line,) for line in lines))
 
     def batches(self, size: int) -> Iterator[list[Staged]]:
         """Yield what is to be recorded, brand by brand, so that a transaction locks few of them."""
@@ -153,7 +163,7 @@ def _stored(row: Staged) -> tuple[Any, ...]:
     line = row.line
     day = line.date.isoformat()
     occurred_at = line.occurred_at.isoformat() if line.occurred_at else None
-    micros = money.to_micros(line.amount)
+    micros = line.micros
     content = None
     if line.external_id is None:
         # Brand and currency follow from the campaign. A day that was not given may come out
@@ -181,7 +191,7 @@ def _loaded(row: Sequence[Any]) -> Staged:
         campaign_id=campaign_id,
         brand_id=brand_id,
         date=date.fromisoformat(day),
-        amount=money.from_micros(micros),
+        micros=micros,
         occurred_at=datetime.fromisoformat(occurred_at) if occurred_at else None,
         external_id=key,
         date_was_given=bool(day_given),

@@ -234,6 +234,13 @@ class Command(BaseCommand):
         for clash in stage.clashes():
             complaints.add(clash.other.number, _clash(clash))
         tally.repeated = tally.rows - len(stage)
+        if (sum_ := imports.fullest_total() + stage.weight) > money.MAX_TOTAL:
+            complaints.add(
+                0,
+                f"the amounts and what is recorded add up to {money.from_micros(sum_):f}, and no "
+                f"total holds more than {money.from_micros(money.MAX_TOTAL):f}: look for amounts "
+                "that cannot be meant",
+            )
         if not imports.is_known(source):
             return
         progress = Progress(self.stderr, "comparing", len(stage))

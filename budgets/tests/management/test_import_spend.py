@@ -326,7 +326,7 @@ OLD = TODAY - timedelta(days=401)
         ("Acme,Search,2026-11-23,1e30", "amount", "has an exponent; write the digits out"),
         ("Acme,Search,2026-11-23,0.1234567", "amount", "more than 6 decimals; round it first"),
         ("Acme,Search,2026-11-23,1234567890123", "amount", "that cannot be meant"),
-        ('Acme,Search,2026-11-23,"1,000"', "amount", "write digits and a point: 1234.56"),
+        ('Acme,Search,2026-11-23,"1,000"', "amount", "write digits and a point alone: 1234.56"),
         ("Acme,Search,2026-11-23, 5", "amount", "write digits and a point: 1234.56"),
         ("Acme,Search,2026-11-23,\u0665", "amount", "write digits and a point: 1234.56"),
         ("Acme,Search,2026-11-23,", "amount", "write digits and a point: 1234.56"),
@@ -646,13 +646,13 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 
     def peak(rows: int) -> int:
         program = (
-            "import sys, resource, datetime, decimal\n"
+            "import sys, resource, datetime\n"
             "from budgets.management.spend_stage import Stage, Staged\n"
             "from budgets.services.ingestion import Line\n"
             "stage = Stage()\n"
             "for start in range(0, int(sys.argv[1]), 2000):\n"
             "    stage.add(Staged(n, Line(campaign_id=1, brand_id=1,"
-            " date=datetime.date(2026, 1, 1), amount=decimal.Decimal(n), occurred_at=None,"
+            " date=datetime.date(2026, 1, 1), micros=n, occurred_at=None,"
             " external_id=None, date_was_given=True), None) for n in range(start, start + 2000))\n"
             "stage.seal()\n"
             "assert not list(stage.clashes())\n"
@@ -668,3 +668,13 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         return int(ran.stdout) // 1024
 
     assert peak(200_000) < peak(10_000) + 45
+
+
+def test_refuses_amounts_that_no_total_could_hold_before_anything_is_recorded(
+    agency: Agency, path: Path
+) -> None:
+    rows = "".join(f"Acme,Search,2026-11-23,999999999999.{n:02}\n" for n in range(12))
+
+    [complaint] = refusal(path, HEADER + rows)
+
+    assert "add up to 11999999999988.66, and no total holds more" in complaint

@@ -8,13 +8,14 @@ import pytest
 import time_machine
 from django.core.management import CommandError, call_command
 
-from budgets.models import Campaign
+from budgets.models import Campaign, StatusChange
 from budgets.tests.builders import (
     NOW,
     decided,
     make_brand,
     make_campaign,
     spend,
+    state,
     totals,
 )
 
@@ -72,13 +73,32 @@ def test_a_repair_says_what_it_did_and_looks_again() -> None:
     assert totals(campaign) == (5, 5)
 
 
-def test_what_a_repair_cannot_mend_is_still_an_error() -> None:
+def test_a_repair_brings_state_and_log_together() -> None:
     campaign = decided(make_campaign())
     Campaign.objects.filter(pk=campaign.pk).write(is_enabled=False)
 
     printed, error = reconcile("--repair")
 
     assert "active though the operator switched them off" in printed
+    assert error == ""
+    assert state(campaign) == "operator"
+
+
+def test_what_a_repair_cannot_mend_is_still_an_error() -> None:
+    campaign = decided(make_campaign())
+    StatusChange.objects.create(  # from where no change had led
+        campaign=campaign,
+        at=NOW,
+        was_active=False,
+        is_active=True,
+        old_hold="ended",
+        hold="",
+        cause="edit",
+    )
+
+    printed, error = reconcile("--repair")
+
+    assert "do not begin where the one before ended" in printed
     assert error == "1 kinds of rows do not belong together. [exit code 1]"
 
 
