@@ -206,7 +206,7 @@ def _nearest(now: datetime, *, may_open: bool) -> list[BrandLine]:
 
 def _brand(moment: Moment, *, may_open: bool) -> BrandLine:
     brand = moment.brand
-    purse = rollover.purse(brand, moment.day.date)
+    purse = moment.purse
     local_time = moment.now.astimezone(moment.zone)
     return BrandLine(
         pk=brand.pk,

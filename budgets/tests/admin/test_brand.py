@@ -86,7 +86,7 @@ def test_a_form_opened_earlier_does_not_undo_what_others_changed(ana: Client) ->
         ("daily_budget", "NaN", "The amount NaN is not a finite amount"),
         ("daily_budget", "1e30", "The amount '1e30' has an exponent"),
         ("daily_budget", "1.0000001", "has more than 6 decimals"),
-        ("daily_budget", "1,000", "is not an amount; write digits and a point"),
+        ("daily_budget", "1,000", "has separators; write digits and a point alone"),
         ("monthly_budget", "1" * 13, "has more than 12 digits before the point"),
         ("timezone", "Mars/Olympus", "'Mars/Olympus' is not a time zone"),
         ("timezone", "../../etc/passwd", "is not a time zone"),

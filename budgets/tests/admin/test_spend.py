@@ -104,7 +104,7 @@ def test_without_a_date_it_is_the_brands_today(ana: Client) -> None:
         ({"amount": "Infinity"}, "amount", "is not a finite amount"),
         ({"amount": "1e30"}, "amount", "The amount '1e30' has an exponent"),
         ({"amount": "1.0000001"}, "amount", "has more than 6 decimals; round it first"),
-        ({"amount": "1,5"}, "amount", "is not an amount; write digits and a point"),
+        ({"amount": "1,5"}, "amount", "has separators; write digits and a point alone"),
         ({"amount": "9" * 13}, "amount", "has more than 12 digits before the point"),
         ({"amount": "١٢"}, "amount", "is not an amount"),
         ({"amount": ""}, "amount", "This field is required."),
@@ -152,7 +152,7 @@ def test_an_id_is_recorded_once(ana: Client) -> None:
 def test_what_only_the_service_can_refuse_is_told_and_changes_nothing(ana: Client) -> None:
     campaign = make_campaign()
     with connection.cursor() as cursor:  # no single amount is as large as the sum may become
-        full = money.to_micros(money.MAX_TOTAL) - 1
+        full = money.MAX_TOTAL - 1_000_000
         cursor.execute("UPDATE budgets_campaign SET total_daily_spend = %s", [full])
         cursor.execute("UPDATE budgets_campaign SET spend_day = %s", [TODAY.isoformat()])
 

@@ -186,7 +186,11 @@ def test_a_change_tells_what_became_of_what_when_why_and_by_whom() -> None:
     assert (newest.campaign, newest.brand) == ("Search Acme", "Acme")
     assert (newest.before.words, newest.after.words) == ("active", "brand's daily budget reached")
     assert (newest.after.kind, newest.before.kind) == ("budget", "running")
-    assert (newest.figures, newest.cause, newest.actor) == ("100.00 of 100.00 EUR", "spend", "")
+    assert (newest.figures, newest.cause, newest.actor) == (
+        "100.00 of 100.00 EUR",
+        "spend",
+        "tests",
+    )
     assert newest.ago == "3 min ago"
     assert newest.local_time == "2026-03-10T17:27:00+05:30 (Asia/Kolkata)"
 
