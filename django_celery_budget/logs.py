@@ -22,6 +22,13 @@ def escape_control(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
     return event
 
 
+def for_people(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Leave out what Celery adds for machines: it says every message twice."""
+    if str(event.get("logger", "")).startswith("celery."):
+        event.pop("data", None)
+    return event
+
+
 def indented_traceback(output: TextIO, exception: ExcInfo) -> None:
     """Write a traceback of which no line passes for a record: errors quote names, too."""
     written = io.StringIO()
@@ -48,6 +55,7 @@ def config(form: str) -> dict[str, Any]:
         colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
         render += [
             escape_control,
+            for_people,
             structlog.dev.ConsoleRenderer(
                 colors=colors,
                 exception_formatter=indented_traceback,

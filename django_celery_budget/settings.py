@@ -77,8 +77,19 @@ def required_hosts(hosts: list[str]) -> list[str]:
     return hosts
 
 
+def checked_hosts(hosts: list[str]) -> list[str]:
+    """Refuse what can never match the Host header: addresses, ports and paths."""
+    for host in hosts:
+        if "/" in host or (":" in host and not (host.startswith("[") and host.endswith("]"))):
+            raise ImproperlyConfigured(
+                f"ALLOWED_HOSTS: {host!r} is no bare host name; say budgets.example.com, without "
+                "scheme, port or path."
+            )
+    return hosts
+
+
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]", ".localhost"]
-given_key, given_hosts = env.secret("SECRET_KEY"), env.words("ALLOWED_HOSTS")
+given_key, given_hosts = env.secret("SECRET_KEY"), checked_hosts(env.words("ALLOWED_HOSTS"))
 if PRODUCTION:
     SECRET_KEY = checked_secret_key(given_key)
     ALLOWED_HOSTS = required_hosts(given_hosts)
@@ -182,14 +193,19 @@ def database(url: str) -> dict[str, Any]:
         found = {"ENGINE": ""}
     # What the URL's query says wins: `?options=-c%20statement_timeout%3D0` for a long migration.
     given = found.get("OPTIONS", {})
-    if found["ENGINE"] == POSTGRESQL:
+    if found["ENGINE"] == POSTGRESQL and found["NAME"]:
         # Web requests keep their connection; workers do not (see `celery.py`).
         found.update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
         found["OPTIONS"] = {**POSTGRESQL_OPTIONS, **given}
     elif found["ENGINE"] == SQLITE:
         name = found["NAME"]
+        if name == ":memory:":
+            raise ImproperlyConfigured(
+                "DATABASE_URL: each process would have a database in memory of its own; name a "
+                "file, as sqlite:////absolute/path, or unset it."
+            )
         # A relative file must be the same one for every process, wherever it was started.
-        found["NAME"] = name if name == ":memory:" else str(BASE_DIR / name)
+        found["NAME"] = str(BASE_DIR / name)
         found["OPTIONS"] = {**SQLITE_OPTIONS, **given}
     else:
         raise ImproperlyConfigured(

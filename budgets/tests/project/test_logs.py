@@ -21,11 +21,11 @@ SIGNS_OF_CONTROL = {*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), "\u202
 class Book:
     """A logger of one form, and what it wrote."""
 
-    def __init__(self, form: str) -> None:
+    def __init__(self, form: str, name: str = "budgets.test") -> None:
         written = {**logs.config(form)["formatters"]["one"]}
         handler = logging.StreamHandler(io.StringIO())
         handler.setFormatter(written.pop("()")(**written))
-        self.logger = logging.Logger("budgets.test")  # noqa: LOG001  # known to nobody else
+        self.logger = logging.Logger(name)  # noqa: LOG001  # known to nobody else
         self.logger.addHandler(handler)
         self._output = handler.stream
 
@@ -60,6 +60,14 @@ class TestLinesForPeople:
         instant, _, rest = line.partition(" ")
         assert instant.endswith("Z")
         assert rest == "[warning  ] Alpenglow was paused [budgets.test]"
+
+    def test_celery_says_nothing_twice(self) -> None:
+        book = Book("console", "celery.app.trace")
+
+        book.logger.info("Task done: 7", extra={"data": {"return_value": 7}})
+
+        [line] = book.lines()
+        assert line.endswith("Task done: 7 [celery.app.trace]")
 
     def test_a_name_cannot_forge_a_line(self) -> None:
         book = Book("console")
