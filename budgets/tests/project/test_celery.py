@@ -191,3 +191,27 @@ def test_a_worker_that_was_killed_leaves_neither_pool_nor_broker(home: Path) -> 
         worker.kill()
         worker.wait()
         evict(home)
+
+
+def test_a_message_in_hand_when_the_broker_goes_does_not_end_the_worker(tmp_path: Path) -> None:
+    try:
+        server = broker.start(tmp_path)
+    except broker.BrokerUnavailable as error:
+        pytest.skip(str(error))
+    try:
+        with app.connection_for_read(broker.embedded_url(tmp_path)) as connection:
+            with connection.SimpleQueue("in-hand") as queue:
+                queue.put("a task")
+            channel: Any = connection.channel()
+            assert channel.basic_get("in-hand") is not None
+            transport = channel.connection
+            client, transport.client = (
+                transport.client,
+                None,
+            )  # as kombu leaves it on a lost connection
+
+            channel.close()
+
+            transport.client = client
+    finally:
+        broker.stop(server)
