@@ -12,8 +12,6 @@ from functools import partial
 import redis
 from django.conf import settings
 from django.db import Error
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from budgets.core.durations import in_words
 from budgets.models import PassRecord
@@ -127,8 +125,6 @@ def check_broker() -> Check:
     check = partial(Check, "broker", "Broker")
     try:
         with broker.client(app.conf.broker_url, timeout=ANSWER_WITHIN) as connection:
-            # The client's own retries would make one second several.
-            connection.set_retry(Retry(NoBackoff(), 0))
             connection.ping()
     except redis.RedisError as error:
         logger.warning("the broker does not answer: %s", type(error).__name__)

@@ -81,6 +81,14 @@ class Log:
             self._output.flush()
 
 
+def signal_name(number: int) -> str:
+    """Return the signal's name; those for real time, 35 to 63, have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 @dataclass
 class _Running:
     process: subprocess.Popen[str]
@@ -166,7 +174,7 @@ class Supervisor:
         self._failures[part.name] = failures + 1
         wait = min(LONGEST_WAIT, 2.0 ** min(failures, 99))  # 2.0**1024 raises, after a night.
         self._due[part.name] = (time.monotonic() + wait, part)
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with {code}"
         self.log.write("up", f"{part.name} {how}; starting it again in {wait:.0f} s")
 
     def _restart_due(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connections
 from django.utils import timezone
@@ -53,8 +54,12 @@ class Command(BaseCommand):
         os.environ["HOST"] = options["host"] or env.text("HOST", "127.0.0.1")
         if options["port"]:
             os.environ["PORT"] = options["port"]
-        host, port = os.environ["HOST"], env.integer("PORT", 8000, at_least=1, at_most=65_535)
-        demo = not options["no_demo"] and env.boolean("DEMO", default=True)
+        try:
+            port = env.integer("PORT", 8000, at_least=1, at_most=65_535)
+            demo = not options["no_demo"] and env.boolean("DEMO", default=True)
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
+        host = os.environ["HOST"]
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         settings.DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
         with only_one(settings.DATA_DIR):

@@ -275,6 +275,22 @@ def test_with_a_redis_of_ones_own_none_is_started(house: House) -> None:
         broker.stop(server)
 
 
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"PORT": "abc"}, "PORT='abc' must be a whole number from 1 to 65535"),
+        ({"DEMO": "maybe"}, "DEMO='maybe' is neither yes nor no"),
+    ],
+)
+def test_a_variable_that_cannot_be_meant_is_refused_in_a_sentence(
+    house: House, variables: dict[str, str], words: str
+) -> None:
+    said = house.refused(**variables)
+
+    assert words in said
+    assert "Traceback" not in said
+
+
 def test_a_taken_port_is_refused_before_anything_is_started(house: House) -> None:
     with closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))

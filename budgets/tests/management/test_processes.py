@@ -389,3 +389,8 @@ class TestEnd:
         group.stop(meanwhile=lambda: None)
 
         assert group.lines("up") == ["killing what has not ended yet"]
+
+
+@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (40, "signal 40")])
+def test_every_signal_has_a_name(number: int, name: str) -> None:
+    assert processes.signal_name(number) == name
