@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format clean
+.PHONY: help run test bench check format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -18,6 +18,10 @@ run: $(VENV)/.run ## start everything; PORT=8000, HOST=127.0.0.1, DEMO=0 to star
 test: $(VENV)/.develop ## run the tests; ARGS='-k dayparting' to choose
 	@echo "==> Running the tests (about a minute and a half on two cores) …"
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+bench: $(VENV)/.run ## measure passes, ingestion and pages; ARGS='--campaigns 100000' for more
+	@echo "==> Measuring on databases of its own, yours is not touched (about two minutes) …"
+	@$(BIN)/python manage.py bench $(ARGS)
 
 check: $(VENV)/.develop ## formatter, linter, import contracts, types, migrations, deployment
 	@echo "==> Formatter";          $(BIN)/ruff format --check .

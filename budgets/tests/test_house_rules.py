@@ -116,7 +116,9 @@ def test_only_enforcement_writes_the_state_in_force() -> None:
 
 
 def test_only_totals_and_rollover_write_totals() -> None:
-    assert writers_of(TOTALS) == {"services/rollover.py", "services/totals.py"}
+    # Those that the benchmark compares us with write them their own way.
+    rivals = {f"management/bench/rivals/{name}.py" for name in ("loop", "statement")}
+    assert writers_of(TOTALS) - rivals == {"services/rollover.py", "services/totals.py"}
 
 
 def test_only_doors_read_the_clock() -> None:
