@@ -63,19 +63,20 @@ class BrandQuerySet(models.QuerySet["Brand"]):
         return self.order_by("pk").select_for_update(no_key=True, skip_locked=not waiting)
 
     def update(self, **values: Any) -> int:
-        """Write what people may write, and have the next pass look at it.
+        """Write, and have the next pass look at what was written.
 
         The rows are locked in id order first, as everywhere: an UPDATE locks them as it finds them,
         and two that meet head-on are a deadlock.
         """
-        written = {name: value for name, value in values.items() if name not in Brand.DERIVED}
+        if "due_at" not in values or not values.keys() <= Brand.DERIVED:
+            values["due_at"] = AT_ONCE
         with transaction.atomic(using=self.db):
             ids = list(self.values_list("pk", flat=True))
             brands = Brand.objects.using(self.db).filter(pk__among=ids)
             list(brands.locked().values_list("pk"))
-            if "currency" in written:
-                brands.refuse_other_currency(written["currency"])
-            return self.order_by().filter(pk__among=ids).write(**written, due_at=AT_ONCE)
+            if "currency" in values:
+                brands.refuse_other_currency(values["currency"])
+            return self.order_by().filter(pk__among=ids).write(**values)
 
     def refuse_other_currency(self, currency: object) -> None:
         """Raise `CurrencyCannotChange` if money was spent in another currency than `currency`."""
@@ -268,13 +269,11 @@ class Brand(Zoned, models.Model):
 
 
 def columns_to_write(row: Brand | Campaign, named: Iterable[str] | None) -> set[str]:
-    """Return the columns `named` by the caller of `save`, or all, of those that people write."""
-    theirs = {
-        name
+    """Return the columns `named` by the caller of `save`, or all those that people write."""
+    if named is not None:
+        return set(named)
+    return {
+        field.name
         for field in row._meta.concrete_fields
-        for name in (field.name, field.attname)
         if not field.primary_key and field.name not in row.DERIVED
     }
-    if named is not None:
-        return set(named) & theirs
-    return {row._meta.get_field(name).name for name in theirs}

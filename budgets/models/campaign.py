@@ -41,18 +41,15 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(is_active=False)
 
     def update(self, **values: Any) -> int:
-        """Write what people may write, and have the next pass look at the brands of it."""
+        """Write, and have the next pass look at the brands of what was written."""
         if "brand" in values or "brand_id" in values:
             raise CampaignCannotMove
-        written = {name: value for name, value in values.items() if name not in Campaign.DERIVED}
         with transaction.atomic(using=self.db):
             # The brands first: they are the mutex of everything that decides. The rows are those
             # found before the wait for it, for the brands of others are not locked.
             rows = list(self.values_list("pk", "brand_id"))
             Brand.objects.using(self.db).filter(pk__among={brand for _, brand in rows}).update()
-            if not written:
-                return len(rows)
-            return self.order_by().filter(pk__among=[pk for pk, _ in rows]).write(**written)
+            return self.order_by().filter(pk__among=[pk for pk, _ in rows]).write(**values)
 
     def write(self, **values: Any) -> int:
         """Write without asking for a pass: for the services, which decide themselves."""

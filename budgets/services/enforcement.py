@@ -143,6 +143,12 @@ def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> 
     if not moments:
         return Outcome()
     by_brand = {moment.brand.pk: moment for moment in moments}
+    # Whoever wrote a brand or campaign, maybe by raw SQL, may have written a state as well.
+    is_suspect = trigger is Trigger.SWEEP
+    bridged = _bridge_log(
+        [pk for pk, moment in by_brand.items() if is_suspect or moment.brand.is_written],
+        moments[0].now,
+    )
     kinds, kind_of = _kinds(moments)
     looks = {pk: moment.day.ends_at for pk, moment in by_brand.items()}
     moves = _Moves()
@@ -159,7 +165,7 @@ def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> 
     _store_next_look(by_brand, looks)
     return Outcome(
         brands=len(moments),
-        changes=len(moves.campaigns),
+        changes=len(moves.campaigns) + bridged,
         paused=tuple(pk for pk, old in zip(moves.campaigns, moves.old, strict=True) if not old),
         resumed=tuple(pk for pk, new in zip(moves.campaigns, moves.new, strict=True) if not new),
     )
@@ -204,11 +210,13 @@ def note_troubles(troubles: Mapping[int, str], now: datetime) -> None:
         )
 
 
-def bridge_log(brand_ids: Collection[int], now: datetime) -> int:
-    """Log what raw SQL did to the state of locked brands' campaigns; return how many it was.
+def _bridge_log(brand_ids: Collection[int], now: datetime) -> int:
+    """Log what others did to the state of locked brands' campaigns; return how many it was.
 
     Else the log would not end in the state in force, and what is decided next would not begin there.
     """
+    if not brand_ids:
+        return 0
     changes = StatusChange.objects.filter(campaign=OuterRef("pk")).order_by("-pk")
     rows = (
         Campaign.objects.filter(brand_id__among=brand_ids)

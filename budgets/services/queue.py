@@ -124,10 +124,7 @@ def _alone(pk: int, trigger: Trigger, now: datetime) -> Outcome:
 
 
 def _look_at(ids: Sequence[int], trigger: Trigger, now: datetime) -> Outcome:
-    bridged = enforcement.bridge_log(ids, now) if trigger is Trigger.SWEEP else 0
     brands = rollover.read(Brand.objects.filter(pk__among=ids).order_by("pk"), now)
     # What time alone makes due is not written, so that no campaign of it is new.
-    outcome = enforcement.look_at(
-        brands, trigger=trigger, now=now, thoroughly=trigger is not Trigger.CLOCK
-    )
-    return outcome + Outcome(changes=bridged)
+    thoroughly = trigger is not Trigger.CLOCK
+    return enforcement.look_at(brands, trigger=trigger, now=now, thoroughly=thoroughly)

@@ -14,10 +14,12 @@ from django.db.models import ProtectedError
 
 from budgets.models import Brand, Campaign
 from budgets.models.brand import AT_ONCE, CurrencyCannotChange
+from budgets.services import passes, reconciliation
 from budgets.tests.builders import (
     NOW,
     TODAY,
     decided,
+    log,
     make_brand,
     make_campaign,
     spend,
@@ -265,29 +267,42 @@ def test_the_database_refuses_what_is_no_currency(currency: str) -> None:
         make_brand(currency=currency)
 
 
-def write_derived_by_update(campaign: Campaign) -> None:
-    Brand.objects.update(total_daily_spend=0, due_at=NOW + timedelta(days=9))
-    Campaign.objects.update(total_daily_spend=0, is_active=True, hold="")
+def write_state_by_update(campaign: Campaign) -> None:
+    Campaign.objects.update(is_active=True, hold="")
 
 
-def write_derived_by_save(campaign: Campaign) -> None:
-    campaign.refresh_from_db()
-    campaign.brand.total_daily_spend = campaign.total_daily_spend = Decimal(0)
+def write_state_by_save(campaign: Campaign) -> None:
     campaign.is_active, campaign.hold = True, ""
-    campaign.brand.save(update_fields=["total_daily_spend"])
-    campaign.save(update_fields=["total_daily_spend", "is_active", "hold"])
+    campaign.save(update_fields=["is_active", "hold"])
 
 
-@pytest.mark.parametrize("write", [write_derived_by_update, write_derived_by_save])
-def test_what_is_derived_is_written_by_no_ordinary_road(
+@pytest.mark.parametrize("write", [write_state_by_update, write_state_by_save])
+def test_a_state_that_somebody_wrote_is_undone_by_the_next_pass_and_both_are_logged(
     write: Callable[[Campaign], object],
 ) -> None:
     campaign = make_campaign(make_brand(daily_budget=5))
     spend(campaign, 7)
 
     write(campaign)
+    passes.reset(NOW)
 
-    assert (totals(campaign), totals(campaign.brand)) == ((7, 7), (7, 7))
     assert state(campaign) == "brand_daily_budget"
-    campaign.brand.refresh_from_db()
-    assert campaign.brand.due_at == AT_ONCE
+    assert [change.hold for change in log(campaign)][-3:] == [
+        "brand_daily_budget",
+        "",
+        "brand_daily_budget",
+    ]
+    assert reconciliation.check() == []
+
+
+def test_who_writes_when_it_is_due_and_nothing_else_is_believed() -> None:
+    brand = decided(make_brand())
+    later = NOW + timedelta(days=9)
+
+    Brand.objects.update(due_at=later)
+    brand.refresh_from_db()
+    assert brand.due_at == later
+
+    Brand.objects.update(due_at=later, daily_budget=0)
+    brand.refresh_from_db()
+    assert brand.due_at == AT_ONCE
