@@ -86,5 +86,6 @@ def _ratio(number: Number) -> str:
 def _figure(number: Number) -> str:
     if number is None:
         return NOT_MEASURED
-    decimals = 0 if abs(number) >= 100 or number == int(number) else 1 if abs(number) >= 10 else 2
-    return f"{number:,.{decimals}f}"
+    size = abs(number)
+    decimals = 0 if size >= 100 or number == int(number) else 1 if size >= 10 else 2
+    return f"{number:,.{3 if 0 < size < 0.1 else decimals}f}"
