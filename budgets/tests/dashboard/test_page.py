@@ -237,3 +237,21 @@ def test_the_number_of_statements_does_not_grow_with_the_data() -> None:
         make_brand(f"brand {number}", "100")
 
     assert statements() == with_one <= 10
+
+
+def test_counts_of_very_many_campaigns_are_kept_for_one_refresh(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    brand = make_brand("Acme")
+    passes.check_and_pause(NOON)
+    assert build().running == 1
+
+    monkeypatch.setattr(page, "_counts", page._Counts())
+    monkeypatch.setattr(page, "MANY_CAMPAIGNS", 1)
+    assert build().running == 1
+    Campaign.objects.filter(brand=brand).update(is_enabled=False)
+    passes.check_and_pause(NOON)
+    assert build().running == 1
+
+    monkeypatch.setattr(page, "_counts", page._Counts())
+    assert build().running == 0
