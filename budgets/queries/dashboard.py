@@ -32,7 +32,7 @@ def campaigns_by_hold() -> dict[str, int]:
     # The held ones from their own index, the others by subtraction: a quarter of grouping them all.
     rows = Campaign.objects.exclude(hold="").values_list("hold").order_by("hold")
     held = dict(rows.annotate(count=Count("pk")))
-    active = Campaign.objects.count() - sum(held.values())
+    active = max(Campaign.objects.count() - sum(held.values()), 0)
     return {"": active, **held} if active else held
 
 

@@ -143,12 +143,6 @@ def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> 
     if not moments:
         return Outcome()
     by_brand = {moment.brand.pk: moment for moment in moments}
-    # Whoever wrote a brand or campaign, maybe by raw SQL, may have written a state as well.
-    is_suspect = trigger is Trigger.SWEEP
-    bridged = _bridge_log(
-        [pk for pk, moment in by_brand.items() if is_suspect or moment.brand.is_written],
-        moments[0].now,
-    )
     kinds, kind_of = _kinds(moments)
     looks = {pk: moment.day.ends_at for pk, moment in by_brand.items()}
     moves = _Moves()
@@ -160,6 +154,10 @@ def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> 
         holds = kind.about(situation.facts())
         if situation.hold != (holds[0] if holds else ""):
             _add(moves, situation, holds, by_brand, trigger)
+    written = [
+        pk for pk, moment in by_brand.items() if trigger is Trigger.SWEEP or moment.brand.is_written
+    ]
+    bridged = _bridge_log(written, moves.campaigns, moments[0].now)
     _transit(moves)
     _write_log(moves, actor)
     _store_next_look(by_brand, looks)
@@ -210,20 +208,24 @@ def note_troubles(troubles: Mapping[int, str], now: datetime) -> None:
         )
 
 
-def _bridge_log(brand_ids: Collection[int], now: datetime) -> int:
+def _bridge_log(written: Collection[int], moving: Collection[int], now: datetime) -> int:
     """Log what others did to the state of locked brands' campaigns; return how many it was.
 
     Else the log would not end in the state in force, and what is decided next would not begin there.
+    Looked for in brands that somebody `written`, and in the campaigns that are `moving` anyhow.
     """
-    if not brand_ids:
-        return 0
     changes = StatusChange.objects.filter(campaign=OuterRef("pk")).order_by("-pk")
-    rows = (
-        Campaign.objects.filter(brand_id__among=brand_ids)
-        .annotate(logged=Subquery(changes.values("hold")[:1]))
+    suspects = [Campaign.objects.filter(brand_id__among=written)] if written else []
+    if moving:
+        suspects.append(Campaign.objects.filter(pk__among=moving).exclude(brand_id__among=written))
+    rows = [
+        row
+        for campaigns in suspects
+        for row in campaigns.annotate(logged=Subquery(changes.values("hold")[:1]))
         .exclude(logged=F("hold"))
         .exclude(logged=None)
-    )
+        .values_list("pk", "logged", "hold")
+    ]
     bridges = [
         StatusChange(
             campaign_id=pk,
@@ -235,7 +237,7 @@ def _bridge_log(brand_ids: Collection[int], now: datetime) -> int:
             cause=Cause.SWEEP,
             figures={"words": "found changed by a road that keeps no log"},
         )
-        for pk, logged, hold in rows.values_list("pk", "logged", "hold")
+        for pk, logged, hold in rows
     ]
     StatusChange.objects.bulk_create(bridges, batch_size=ROWS)
     return len(bridges)
@@ -386,7 +388,9 @@ def _store_next_look(by_brand: Mapping[int, Moment], looks: Mapping[int, datetim
         cursor.execute(
             f"UPDATE {name} SET due_at = look.due_at, decided_at = look.decided_at,"  # noqa: S608  # names of ours
             f" trouble = look.trouble FROM {rows} WHERE {name}.id = look.id"
-            f" AND ({name}.due_at <> look.due_at OR {name}.trouble <> look.trouble)",
+            f" AND ({name}.due_at <> look.due_at OR {name}.trouble <> look.trouble"
+            # Of a clock that was ahead and was put right.
+            f" OR {name}.decided_at > look.decided_at)",
             params,
         )
 

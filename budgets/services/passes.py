@@ -68,8 +68,8 @@ def full_check(now: datetime) -> int:
     newest = reconciliation.newest_change()
     findings = reconciliation.check(log_after=proven.counts["id"] if proven else 0)
     _remember(FULL_CHECK, now, {"corrected": corrected, **{it.code: it.count for it in findings}})
-    if not any(finding.code == "log_broken" for finding in findings):
-        _remember(PROVEN_LOG, now, {"id": newest})
+    # A break is told once: nobody can mend a log, and health must turn green again by itself.
+    _remember(PROVEN_LOG, now, {"id": newest})
     return corrected
 
 

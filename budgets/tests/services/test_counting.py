@@ -220,3 +220,48 @@ class TestSpendThatNoTotalCouldHold:
 
         assert totals(poisoned)[0] == 9 * Decimal("9" * 12)
         assert brand.trouble == ""
+
+
+def test_rows_that_cannot_be_counted_hide_none_behind_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "SNAPSHOT", 3)
+    stuck = make_campaign(make_brand(timezone="Mars/Olympus"))
+    for _ in range(7):
+        write_spend(stuck, 1)
+    campaign = make_campaign(make_brand(daily_budget=5))
+    for _ in range(5):
+        write_spend(campaign, 1)
+
+    assert counting.count_uncounted(NOW).rows == 5
+
+    assert state(campaign) == Hold.BRAND_DAILY_BUDGET
+
+
+def test_a_row_of_no_campaign_stops_nobody() -> None:
+    if connection.vendor != "sqlite":
+        return  # the database refuses such a row
+    campaign = decided(make_campaign(make_brand(daily_budget=5)))
+    write_spend(campaign, 5)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA defer_foreign_keys = ON")
+        cursor.execute(
+            "INSERT INTO budgets_spend (campaign_id, date, amount) VALUES (999, '2026-11-24', 1)"
+        )
+
+    passes.reset(NOW)
+
+    assert state(campaign) == Hold.BRAND_DAILY_BUDGET
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM budgets_spend WHERE campaign_id = 999")
+
+
+def test_a_day_turned_back_by_counting_is_decided_at_once() -> None:
+    campaign = decided(make_campaign(make_brand(daily_budget=10)))
+    spend(campaign, 10, now=at("2026-11-24T23:50Z"))
+    passes.reset(at("2026-11-25T00:06Z"))  # by a clock that is fast
+    assert state(campaign) == ""
+    write_spend(campaign, 1, date(2026, 11, 25))
+
+    passes.reset(at("2026-11-24T23:55Z"))
+
+    assert totals(campaign.brand)[0] == 10
+    assert state(campaign) == Hold.BRAND_DAILY_BUDGET

@@ -13,7 +13,7 @@ from django.db import connection, connections, transaction
 
 from budgets.core.decision import Hold
 from budgets.models import Brand, Campaign, Cause, PassRecord, StatusChange
-from budgets.services import ingestion, passes, queue, reconciliation
+from budgets.services import editing, ingestion, passes, queue, reconciliation
 from budgets.tests.builders import (
     NOW,
     at,
@@ -76,8 +76,33 @@ def test_what_is_no_failure_of_a_brand_ends_the_pass() -> None:
     assert (campaign.brand.trouble, state(campaign)) == ("", Hold.UNDECIDED)
 
 
+def cross_the_budget(campaign: Campaign) -> None:
+    spend(campaign, 10)
+
+
+def count_a_row(campaign: Campaign) -> None:
+    write_spend(campaign, 10)
+    passes.reset(NOW)
+
+
+def switch_a_sibling(campaign: Campaign) -> None:
+    editing.set_enabled([make_campaign(campaign.brand).pk], False, by="ann", now=NOW)
+
+
 class TestRawSQL:
     pytestmark = pytest.mark.django_db
+
+    @pytest.mark.parametrize("decide", [cross_the_budget, count_a_row, switch_a_sibling])
+    def test_that_writes_a_state_leaves_the_log_whole_whoever_decides_next(
+        self, decide: Callable[[Campaign], object]
+    ) -> None:
+        campaign = decided(make_campaign(make_brand(daily_budget=10)))
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE budgets_campaign SET is_active = %s, hold = 'ended'", [False])
+
+        decide(campaign)
+
+        assert reconciliation.check() == []
 
     def test_that_pauses_as_the_decision_would_is_logged_by_the_full_check(self) -> None:
         campaign = decided(make_campaign())
@@ -167,9 +192,12 @@ def test_the_full_check_proves_only_the_part_of_the_log_that_is_new() -> None:
     )
     passes.full_check(NOW)
 
-    found = PassRecord.objects.get(name=passes.FULL_CHECK).counts
-    assert found["log_broken"] == 1
-    assert PassRecord.objects.get(name=passes.PROVEN_LOG).counts == proven.counts
+    record = PassRecord.objects.get(name=passes.FULL_CHECK)
+    assert record.counts["log_broken"] == 1
+    passes.full_check(NOW)
+    record.refresh_from_db()
+    assert "log_broken" not in record.counts
+    assert [finding.code for finding in reconciliation.check()] == ["log_broken"]
 
 
 class TestABrandThatSomebodyHolds:
