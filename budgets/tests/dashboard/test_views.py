@@ -73,7 +73,7 @@ def test_hostile_names_are_text(operator: Client) -> None:
     assert html.count("&lt;script&gt;alert(1)") >= 3  # the banner, the table, the changes
     assert "<script>alert" not in html
     assert "<img" not in html
-    assert "49" not in html
+    assert "{{" in html  # as it was written; a token that is drawn by lot may hold any number
 
 
 def test_pages_have_no_inline_script_or_style(operator: Client, acme: Brand) -> None:
