@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 
 from django.urls import reverse
 
-from budgets.core import money, periods
+from budgets.core import periods
 from budgets.core.decision import Hold
 from budgets.core.durations import in_words
 from budgets.models import Brand, StatusChange
 from budgets.models.campaign import HOLD_LABELS
 from budgets.queries import dashboard, health
 from budgets.queries.dashboard import CampaignCount
+from budgets.queries.explain import amount
 from budgets.services import passes, rollover
 from budgets.services.rollover import Moment
 from django_celery_budget import schedule
@@ -323,11 +324,6 @@ def _last_pass(now: datetime) -> LastPass:
         ago=f"{in_words(max(known))} ago" if len(known) == len(ages) else "not yet",
         is_late=any(age.is_late for age in ages),
     )
-
-
-def amount(value: Decimal) -> str:
-    """Write an amount for people, to its last digit: '1,284.20'."""
-    return f"{money.from_micros(money.to_micros(value)):,f}"
 
 
 def _percent_of(part: int, whole: int) -> str:

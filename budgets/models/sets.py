@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BigAutoField, ForeignKey, Lookup
+from django.db.models import BigAutoField, ForeignKey, Lookup, Model
 
 if TYPE_CHECKING:
     _Lookup = Lookup[Any]
@@ -62,6 +62,11 @@ def table(name: str, **columns: tuple[str, Sequence[Value]]) -> tuple[str, list[
     rows = zip(*(map(_stored, values) for _, values in columns.values()), strict=True)
     elements = f"SELECT {fields} FROM json_each(%s)"  # noqa: S608  # names of columns, ours
     return f"({elements}) AS {name}", [json.dumps(list(rows))]
+
+
+def name_of(model: type[Model]) -> str:
+    """Return the name of the model's table, quoted."""
+    return connection.ops.quote_name(model._meta.db_table)
 
 
 def array(values: Sequence[Value]) -> str:

@@ -13,6 +13,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, F, Min, Q
 
 from budgets.models import Brand, PassRecord, Spend
+from budgets.services.counting import EARLIEST_ZONE
 
 COUNTED_UP_TO = 10_000
 """Uncounted rows beyond this are "or more": the answer must not cost more as it gets worse."""
@@ -20,9 +21,6 @@ COUNTED_UP_TO = 10_000
 SHOWN_ROWS = 1000
 SHOWN_BRANDS = 5
 """Brands that are named as waiting, found among so many of their rows."""
-
-EASTERNMOST = timedelta(hours=14)
-"""Kiribati is this far ahead of UTC: no local date anywhere is later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +82,7 @@ def waiting(now: datetime) -> Waiting:
 
     A row dated ahead of its brand's day waits rightly: in Los Angeles it may still be yesterday.
     """
-    until = (now + EASTERNMOST).date()
+    until = (now + EARLIEST_ZONE).date()
     rows = (
         Spend.objects.countable(until=until)
         .annotate(brand_day=F("campaign__brand__spend_day"))

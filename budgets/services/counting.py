@@ -105,7 +105,7 @@ def accounts(campaign_ids: Collection[int], moments: Mapping[int, Moment]) -> di
 
 
 def _read(campaign_ids: Collection[int]) -> list[tuple[Any, ...]]:
-    name = connection.ops.quote_name(Campaign._meta.db_table)
+    name = sets.name_of(Campaign)
     wanted, params = sets.table("wanted", id=("bigint", list(campaign_ids)))
     with connection.cursor() as cursor:
         cursor.execute(

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import F, Model, OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 
 from budgets.core import money
 from budgets.core.decision import (
@@ -75,11 +75,10 @@ class _Kind:
     day: LocalDay
     now: datetime
     facts: BrandFacts
-    known: dict[tuple[object, ...], tuple[Hold, ...]] = field(default_factory=dict)
     looks: dict[tuple[int, int], datetime] = field(default_factory=dict)
 
     def about(self, campaign: CampaignFacts) -> tuple[Hold, ...]:
-        """Decide, once per distinct situation."""
+        """Decide about campaigns in one situation."""
         return decide(Facts(brand=self.facts, campaign=campaign))
 
     def next_look(self, window: tuple[int, int]) -> datetime:
@@ -198,7 +197,7 @@ def note_troubles(troubles: Mapping[int, str], now: datetime) -> None:
     words = [text[:500] for text in troubles.values()]
     rows, params = sets.table("noted", id=("bigint", list(troubles)), trouble=("text", words))
     at, again = map(connection.ops.adapt_datetimefield_value, (now, now + TRY_AGAIN_AFTER))
-    name = _name(Brand)
+    name = sets.name_of(Brand)
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {name} SET trouble = noted.trouble, due_at = %s FROM {rows}"  # noqa: S608  # names of ours
@@ -292,7 +291,7 @@ def _situations(kind_of: Mapping[int, int]) -> Iterator[_Situation]:
         " CASE WHEN daily_budget IS NOT NULL THEN total_daily_spend END,"
         " CASE WHEN monthly_budget IS NOT NULL THEN total_monthly_spend END,"
         f" {gather}(campaign.id), {gather}(campaign.brand_id)"
-        f" FROM {brands} JOIN {_name(Campaign)} AS campaign ON campaign.brand_id = brand.id"
+        f" FROM {brands} JOIN {sets.name_of(Campaign)} AS campaign ON campaign.brand_id = brand.id"
         " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
     )
     with connection.cursor() as cursor:
@@ -340,8 +339,8 @@ def _transit(moves: _Moves) -> None:
     )
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {_name(Campaign)} SET hold = move.new, is_active = (move.new = '')"  # noqa: S608  # names of ours
-            f" FROM {rows} WHERE {_name(Campaign)}.id = move.id AND hold = move.old"
+            f"UPDATE {sets.name_of(Campaign)} SET hold = move.new, is_active = (move.new = '')"  # noqa: S608  # names of ours
+            f" FROM {rows} WHERE {sets.name_of(Campaign)}.id = move.id AND hold = move.old"
             # An operator who switches off by raw SQL meanwhile, without the brand's lock, wins.
             " AND (move.new <> '' OR is_enabled)",
             params,
@@ -366,7 +365,7 @@ def _write_log(moves: _Moves, actor: str) -> None:
     figures = "move.figures::jsonb" if connection.vendor == "postgresql" else "move.figures"
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {_name(StatusChange)} (campaign_id, at, was_active, is_active,"  # noqa: S608  # names of ours
+            f"INSERT INTO {sets.name_of(StatusChange)} (campaign_id, at, was_active, is_active,"  # noqa: S608  # names of ours
             " old_hold, hold, cause, actor, figures)"
             " SELECT move.id, move.at, move.old = '', move.new = '', move.old, move.new, move.cause,"
             f" %s, {figures} FROM {rows}",
@@ -383,7 +382,7 @@ def _store_next_look(by_brand: Mapping[int, Moment], looks: Mapping[int, datetim
         decided_at=("timestamptz", [moment.now for moment in moments]),
         trouble=("text", [moment.trouble for moment in moments]),
     )
-    name = _name(Brand)
+    name = sets.name_of(Brand)
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {name} SET due_at = look.due_at, decided_at = look.decided_at,"  # noqa: S608  # names of ours
@@ -393,10 +392,6 @@ def _store_next_look(by_brand: Mapping[int, Moment], looks: Mapping[int, datetim
             f" OR {name}.decided_at > look.decided_at)",
             params,
         )
-
-
-def _name(model: type[Model]) -> str:
-    return connection.ops.quote_name(model._meta.db_table)
 
 
 def _cause(old: str, new: str, moment: Moment, trigger: Trigger) -> str:

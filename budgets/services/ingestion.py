@@ -338,7 +338,7 @@ def _insert(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
         external_id=("text", ids),
     )
     statement = (
-        f"INSERT INTO {connection.ops.quote_name(Spend._meta.db_table)}"  # noqa: S608  # names of ours
+        f"INSERT INTO {sets.name_of(Spend)}"  # noqa: S608  # names of ours
         " (campaign_id, date, amount, occurred_at, source, external_id, is_counted, created_at)"
         " SELECT campaign_id, date, amount, occurred_at, %s, external_id, %s, %s"
         # Without WHERE, SQLite would take ON for a part of the FROM.

@@ -90,7 +90,7 @@ def _add(model: type[Campaign | Brand], addends: Mapping[int, Addend]) -> None:
     added, params = sets.table(
         "added", id=("bigint", ids), today=("bigint", today), this_month=("bigint", this_month)
     )
-    name = connection.ops.quote_name(model._meta.db_table)
+    name = sets.name_of(model)
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {name} SET total_daily_spend = total_daily_spend + added.today,"  # noqa: S608  # names of ours
