@@ -17,26 +17,44 @@ from celery.signals import (
     setup_logging,
     worker_process_init,
 )
-from kombu.transport.redis import QoS
+from kombu.transport.redis import Channel, QoS
+from redis.exceptions import ConnectionError as BrokerGone
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "django_celery_budget.settings")
 
-_restore_unacked = QoS.restore_unacked
+# kombu's channels and their bookkeeping, as what they are to a type checker: whatever they are.
+_channel: Any = Channel
+_qos: Any = QoS
+_connparams = _channel._connparams  # noqa: SLF001  # what fails in it has no public name
+_restore_unacked = _qos.restore_unacked
+
+
+def is_cut_off(channel: Any) -> bool:
+    """Tell whether kombu has taken the connection from a channel that somebody still holds."""
+    return channel.connection is None or channel.connection.client is None
+
+
+def connection_of(channel: Any, **how: Any) -> Any:
+    """Return how to reach the broker; a channel that was cut off raises what a lost broker raises.
+
+    kombu 5.7 raises an AttributeError there, which no reconnect catches: a task that ended while the
+    broker was gone could not be acknowledged, and the worker ended (in one of some twenty stops).
+    """
+    if is_cut_off(channel):
+        raise BrokerGone("the connection of this channel to the broker is gone")
+    return _connparams(channel, **how)
 
 
 def restore_what_can_be(qos: Any, client: Any = None) -> Any:
-    """Give unacknowledged messages back to the broker, unless its connection is gone already.
+    """Give unacknowledged messages back to the broker, unless the connection is gone already.
 
-    kombu 5.7 then fails with an AttributeError that no reconnect catches, and the worker ends: seen
-    once in some twenty stops of a broker while a task ran. The messages come back all the same, when
-    their visibility timeout is over.
+    They come back all the same, when their visibility timeout is over.
     """
-    if qos.channel.connection.client is None:
-        return None
-    return _restore_unacked(qos, client)
+    return None if is_cut_off(qos.channel) else _restore_unacked(qos, client)
 
 
-setattr(QoS, "restore_unacked", restore_what_can_be)  # noqa: B010  # mypy knows it as a method
+_channel._connparams = connection_of  # noqa: SLF001
+_qos.restore_unacked = restore_what_can_be
 
 app = Celery("django_celery_budget")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -193,7 +195,9 @@ def test_a_worker_that_was_killed_leaves_neither_pool_nor_broker(home: Path) -> 
         evict(home)
 
 
-def test_a_message_in_hand_when_the_broker_goes_does_not_end_the_worker(tmp_path: Path) -> None:
+@pytest.fixture
+def in_hand(tmp_path: Path) -> Iterator[Any]:
+    """Take a message from a broker that is then gone, as kombu leaves it on a lost connection."""
     try:
         server = broker.start(tmp_path)
     except broker.BrokerUnavailable as error:
@@ -203,15 +207,30 @@ def test_a_message_in_hand_when_the_broker_goes_does_not_end_the_worker(tmp_path
             with connection.SimpleQueue("in-hand") as queue:
                 queue.put("a task")
             channel: Any = connection.channel()
-            assert channel.basic_get("in-hand") is not None
+            message = channel.basic_get("in-hand")
             transport = channel.connection
-            client, transport.client = (
-                transport.client,
-                None,
-            )  # as kombu leaves it on a lost connection
-
-            channel.close()
-
+            client, transport.client = transport.client, None
+            yield message
             transport.client = client
     finally:
         broker.stop(server)
+
+
+class TestAMessageInHandWhenTheBrokerGoes:
+    """What is raised else than a lost connection ends the worker."""
+
+    def test_can_be_left_to_its_visibility_timeout(self, in_hand: Any) -> None:
+        in_hand.channel.close()
+
+    def test_cannot_be_acknowledged_and_the_worker_lives(
+        self, in_hand: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        in_hand.channel.close()
+        # What a worker knows as a lost connection, and goes on after.
+        lost = app.connection_for_read("redis://").connection_errors
+
+        # Without what the channel remembers of the connection, as when it had none open.
+        in_hand.channel._pool = None
+        in_hand.ack_log_error(logging.getLogger(), lost)
+
+        assert "Couldn't ack" in caplog.text
