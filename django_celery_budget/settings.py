@@ -178,7 +178,10 @@ SQLITE_OPTIONS: dict[str, Any] = {
 POSTGRESQL_OPTIONS: dict[str, Any] = {
     "connect_timeout": 5,  # Seconds: health must say "down", not wait two minutes to say it.
     "options": "-c statement_timeout=30s -c lock_timeout=5s "
-    "-c idle_in_transaction_session_timeout=30s",
+    "-c idle_in_transaction_session_timeout=30s "
+    # The default, 4, is of disks that turn: a batch of 100 events then reads whole tables, 13 ms
+    # where 10 will do.
+    "-c random_page_cost=1.1",
 }
 
 

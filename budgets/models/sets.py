@@ -8,7 +8,7 @@ difference between the two, and it lives here.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +37,15 @@ class Among(_Lookup):
     ) -> tuple[str, tuple[str | int, ...]]:
         """Compare with the elements of one parameter."""
         column, params = self.process_lhs(compiler, connection)
-        keys = [int(key) for key in self.rhs]
-        if connection.vendor == "postgresql":
-            return f"{column} = ANY (%s::bigint[])", (*params, array(keys))
-        elements = "SELECT value FROM json_each(%s)"
-        return f"{column} IN ({elements})", (*params, json.dumps(keys))
+        condition, keys = among(column, [int(key) for key in self.rhs])
+        return condition, (*params, keys)
+
+
+def among(column: str, keys: Iterable[int]) -> tuple[str, str]:
+    """Return a condition and its parameter: the value of `column` is one of `keys`."""
+    if connection.vendor == "postgresql":
+        return f"{column} = ANY (%s::bigint[])", array(list(keys))
+    return f"{column} IN (SELECT value FROM json_each(%s))", json.dumps(list(keys))  # noqa: S608  # a column of ours
 
 
 def table(name: str, **columns: tuple[str, Sequence[Value]]) -> tuple[str, list[str]]:
@@ -62,6 +66,34 @@ def table(name: str, **columns: tuple[str, Sequence[Value]]) -> tuple[str, list[
     rows = zip(*(map(_stored, values) for _, values in columns.values()), strict=True)
     elements = f"SELECT {fields} FROM json_each(%s)"  # noqa: S608  # names of columns, ours
     return f"({elements}) AS {name}", [json.dumps(list(rows))]
+
+
+def copied(model: type[Model], **columns: Sequence[Value]) -> None:
+    """Insert rows, given as columns, in the way in which PostgreSQL takes many of them fastest.
+
+    Twice as fast as an INSERT, which must look for each row whether it conflicts. Only PostgreSQL has
+    it; an id that is known raises ``IntegrityError``.
+    """
+    written = (_copied(values) for values in columns.values())
+    text = "".join(["\t".join(row) + "\n" for row in zip(*written, strict=True)])
+    statement = f"COPY {name_of(model)} ({', '.join(columns)}) FROM STDIN"
+    with (
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        cursor.copy(statement) as copy,
+    ):
+        copy.write(text)
+
+
+def lock(*, waiting: bool = True) -> str:
+    """Return the clause that locks the rows of a SELECT, in its order.
+
+    Not `waiting`: without those that somebody else holds. SQLite has one lock for all, and whoever
+    writes holds it from the beginning of the transaction.
+    """
+    if connection.vendor != "postgresql":
+        return ""
+    return "FOR NO KEY UPDATE" if waiting else "FOR NO KEY UPDATE SKIP LOCKED"
 
 
 def name_of(model: type[Model]) -> str:
@@ -102,3 +134,25 @@ def _stored(value: Value) -> str | int | None:
     if isinstance(value, date):
         return value.isoformat()
     return value
+
+
+def _copied(values: Sequence[Value]) -> list[str]:
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return list(map(str, values))
+    if kinds == {str}:  # without line breaks and tabs: names and ids have none
+        return [str(value).replace("\\", "\\\\") for value in values]
+    written = {value: _copied_one(value) for value in set(values)}
+    return [written[value] for value in values]
+
+
+def _copied_one(value: Value) -> str:
+    match value:
+        case None:
+            return r"\N"
+        case str():
+            return value.replace("\\", "\\\\")
+        case int():
+            return str(value)
+        case _:
+            return value.isoformat()

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 from django.db import OperationalError, connection
 from django.db.models import BooleanField, CharField, QuerySet
@@ -16,7 +16,7 @@ from django.db.models.functions import Cast
 
 from budgets.core import money, periods
 from budgets.core.decision import reached
-from budgets.models import Brand, Campaign, Spend, sets
+from budgets.models import Campaign, Spend, sets
 from budgets.services import enforcement, rollover, totals
 from budgets.services.enforcement import Outcome, Trigger
 from budgets.services.rollover import Moment
@@ -32,8 +32,28 @@ EARLIEST_ZONE = timedelta(hours=14)
 """Kiribati is this far ahead of UTC: no local date anywhere is later."""
 
 
-class Entry(NamedTuple):
+class Entry(Protocol):
     """An amount, in whole micro-units, of a campaign on a local day of its brand."""
+
+    @property
+    def campaign_id(self) -> int:
+        """The campaign's primary key."""
+
+    @property
+    def brand_id(self) -> int:
+        """Its brand's."""
+
+    @property
+    def date(self) -> date:
+        """The local day."""
+
+    @property
+    def micros(self) -> int:
+        """The amount."""
+
+
+class _Row(NamedTuple):
+    """A row of the ledger as an entry."""
 
     campaign_id: int
     brand_id: int
@@ -42,9 +62,14 @@ class Entry(NamedTuple):
 
 
 class Account(NamedTuple):
-    """A campaign as counting needs it, read under its brand's lock; in whole micro-units."""
+    """A campaign, or a brand, as counting needs it, read under the brand's lock.
 
+    Its totals speak of `spend_day`; in whole micro-units.
+    """
+
+    pk: int
     brand_id: int
+    spend_day: date
     spent_today: int
     spent_this_month: int
     daily_budget: int | None
@@ -55,14 +80,12 @@ class Account(NamedTuple):
 
         Raises `TotalTooLarge` where no total could hold the sum.
         """
-        today, this_month = self.spent_today + added.today, self.spent_this_month + added.this_month
+        _, _, _, today_before, this_month_before, daily, monthly = self
+        today, this_month = today_before + added.today, this_month_before + added.this_month
         if max(abs(today), abs(this_month)) > money.MAX_TOTAL:
             raise TotalTooLarge(max(today, this_month, key=abs))
-        return (
-            reached(today, self.daily_budget) != reached(self.spent_today, self.daily_budget)
-        ) or (
-            reached(this_month, self.monthly_budget)
-            != reached(self.spent_this_month, self.monthly_budget)
+        return reached(today, daily) != reached(today_before, daily) or (
+            reached(this_month, monthly) != reached(this_month_before, monthly)
         )
 
 
@@ -90,31 +113,27 @@ def accounts(campaign_ids: Collection[int], moments: Mapping[int, Moment]) -> di
 
     New campaigns, whose totals speak of no day yet, are rolled on the way.
     """
+    read = _read(campaign_ids)
     behind: dict[date, list[int]] = defaultdict(list)
-    read: dict[int, Account] = {}
-    for pk, spend_day, *account in _read(campaign_ids):
-        read[pk] = Account._make(account)
-        moment = moments.get(read[pk].brand_id)
-        if moment is not None and spend_day < moment.day.date:
-            behind[moment.day.date].append(pk)
+    for account in read.values():
+        moment = moments.get(account.brand_id)
+        if moment is not None and account.spend_day < moment.day.date:
+            behind[moment.day.date].append(account.pk)
     if behind:
         rollover.roll_campaigns(behind)
-        ids = [pk for some in behind.values() for pk in some]
-        read |= {pk: Account._make(account) for pk, _, *account in _read(ids)}
+        read |= _read([pk for some in behind.values() for pk in some])
     return read
 
 
-def _read(campaign_ids: Collection[int]) -> list[tuple[Any, ...]]:
-    name = sets.name_of(Campaign)
-    wanted, params = sets.table("wanted", id=("bigint", list(campaign_ids)))
+def _read(campaign_ids: Collection[int]) -> dict[int, Account]:
+    is_wanted, keys = sets.among("id", campaign_ids)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT wanted.id, spend_day, brand_id, total_daily_spend, total_monthly_spend,"  # noqa: S608  # names of ours
-            f" daily_budget, monthly_budget FROM {wanted}"
-            f" JOIN {name} AS campaign ON campaign.id = wanted.id",
-            params,
+            "SELECT id, brand_id, spend_day, total_daily_spend, total_monthly_spend,"  # noqa: S608  # names of ours
+            f" daily_budget, monthly_budget FROM {sets.name_of(Campaign)} WHERE {is_wanted}",
+            [keys],
         )
-        return list(cursor.fetchall())
+        return {row[0]: Account(*row) for row in cursor.fetchall()}
 
 
 def account_of(moment: Moment) -> Account:
@@ -122,6 +141,8 @@ def account_of(moment: Moment) -> Account:
     brand = moment.brand
     return Account(
         brand.pk,
+        brand.pk,
+        brand.spend_day,
         brand.spent_today,
         brand.spent_this_month,
         brand.daily_budget,
@@ -161,15 +182,16 @@ def _sums(
     by_campaign: dict[int, Addend] = defaultdict(Addend)
     by_brand: dict[int, Addend] = defaultdict(Addend)
     days = {pk: moment.day.date for pk, moment in moments.items()}
-    for campaign_id, brand_id, day, micros in entries:
-        today = days[brand_id]
-        if day == today:
-            by_campaign[campaign_id].today += micros
-            by_brand[brand_id].today += micros
-        elif not periods.month_start(today) <= day < today:
+    for entry in entries:
+        day, today, micros = entry.date, days[entry.brand_id], entry.micros
+        if day != today and not periods.month_start(today) <= day < today:
             continue
-        by_campaign[campaign_id].this_month += micros
-        by_brand[brand_id].this_month += micros
+        campaign, brand = by_campaign[entry.campaign_id], by_brand[entry.brand_id]
+        campaign.this_month += micros
+        brand.this_month += micros
+        if day == today:
+            campaign.today += micros
+            brand.today += micros
     return by_campaign, by_brand
 
 
@@ -245,8 +267,8 @@ def _count_alone(brand_id: int, rows: list[int], now: datetime) -> Counted:
 def _count_rows(
     by_brand: Mapping[int, list[int]], now: datetime, *, waiting: bool = True
 ) -> Counted:
-    brands = Brand.objects.filter(pk__among=by_brand).locked(waiting=waiting)
-    turned = rollover.turn(rollover.read(brands, now), now, thoroughly=False)
+    brands = rollover.lock(by_brand, now, waiting=waiting)
+    turned = rollover.turn(brands, now, thoroughly=False)
     enforcement.note_troubles(turned.troubles, now)
     moments = turned.by_brand()
     # Read again under the lock: another worker may have counted them meanwhile.
@@ -264,11 +286,11 @@ def _count_rows(
     return Counted(rows=len(entries), outcome=outcome + done)
 
 
-def _entries(ids: list[int], moments: Mapping[int, Moment]) -> Iterator[tuple[int, Entry]]:
+def _entries(ids: list[int], moments: Mapping[int, Moment]) -> Iterator[tuple[int, _Row]]:
     """Yield the rows that are still uncounted and whose day has come."""
     rows = Spend.objects.uncounted().filter(pk__among=ids)
     for pk, campaign_id, brand_id, day, amount in rows.values_list(
         "pk", "campaign_id", "campaign__brand_id", "date", "amount"
     ):
         if day <= moments[brand_id].day.date:
-            yield pk, Entry(campaign_id, brand_id, day, money.to_micros(amount))
+            yield pk, _Row(campaign_id, brand_id, day, money.to_micros(amount))

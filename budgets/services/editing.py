@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from budgets.models import Brand, Campaign
@@ -25,13 +25,13 @@ def save(
     def store() -> Outcome:
         if isinstance(row, Brand) and not row._state.adding:
             # First as it was: a new zone must not reach back to a midnight nobody has seen yet.
-            rollover.turn(rollover.read(Brand.objects.filter(pk=row.pk).locked(), now), now)
+            rollover.turn(rollover.lock([row.pk], now), now)
         if row._state.adding or changed is None:
             row.save()
         elif names := set(changed):
             row.save(update_fields=names)
         brand_id = row.brand_id if isinstance(row, Campaign) else row.pk
-        brands = rollover.read(Brand.objects.filter(pk=brand_id).locked(), now)
+        brands = rollover.lock([brand_id], now)
         return look_at(brands, trigger=Trigger.EDIT, now=now, actor=by)
 
     return settle(store)
@@ -47,8 +47,8 @@ def set_enabled(campaign_ids: Iterable[int], enabled: bool, *, by: str, now: dat
     for brand_ids in chunks(sorted(by_brand), BATCH):
         ids = [pk for brand_id in brand_ids for pk in by_brand[brand_id]]
 
-        def switch(brand_ids: Iterable[int] = brand_ids, ids: list[int] = ids) -> int:
-            brands = rollover.read(Brand.objects.filter(pk__among=brand_ids).locked(), now)
+        def switch(brand_ids: Sequence[int] = brand_ids, ids: list[int] = ids) -> int:
+            brands = rollover.lock(brand_ids, now)
             still = Campaign.objects.filter(pk__among=ids).exclude(is_enabled=enabled)
             count = still.write(is_enabled=enabled)
             look_at(brands, trigger=Trigger.EDIT, now=now, actor=by)

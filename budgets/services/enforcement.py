@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import F, OuterRef, Subquery
 
 from budgets.core import money
 from budgets.core.decision import (
@@ -213,18 +212,8 @@ def _bridge_log(written: Collection[int], moving: Collection[int], now: datetime
     Else the log would not end in the state in force, and what is decided next would not begin there.
     Looked for in brands that somebody `written`, and in the campaigns that are `moving` anyhow.
     """
-    changes = StatusChange.objects.filter(campaign=OuterRef("pk")).order_by("-pk")
-    suspects = [Campaign.objects.filter(brand_id__among=written)] if written else []
-    if moving:
-        suspects.append(Campaign.objects.filter(pk__among=moving).exclude(brand_id__among=written))
-    rows = [
-        row
-        for campaigns in suspects
-        for row in campaigns.annotate(logged=Subquery(changes.values("hold")[:1]))
-        .exclude(logged=F("hold"))
-        .exclude(logged=None)
-        .values_list("pk", "logged", "hold")
-    ]
+    found = [*_unlogged("brand_id", written), *_unlogged("id", moving)]
+    rows = {pk: (logged, hold) for pk, logged, hold in found}
     bridges = [
         StatusChange(
             campaign_id=pk,
@@ -236,10 +225,30 @@ def _bridge_log(written: Collection[int], moving: Collection[int], now: datetime
             cause=Cause.SWEEP,
             figures={"words": "found changed by a road that keeps no log"},
         )
-        for pk, logged, hold in rows
+        for pk, (logged, hold) in rows.items()
     ]
     StatusChange.objects.bulk_create(bridges, batch_size=ROWS)
     return len(bridges)
+
+
+def _unlogged(column: str, keys: Collection[int]) -> list[tuple[int, str, str]]:
+    """Return campaigns whose log ends in another hold than theirs, with the one and the other."""
+    if not keys:
+        return []
+    # As SQL: composing it with the ORM costs 1 ms, as much as all the rest of a small batch's pause.
+    is_suspect, params = sets.among(f"campaign.{column}", keys)
+    last = (
+        f"SELECT hold FROM {sets.name_of(StatusChange)} WHERE campaign_id = campaign.id"  # noqa: S608  # names of ours
+        " ORDER BY id DESC LIMIT 1"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, logged, hold FROM (SELECT id, hold, ({last}) AS logged"  # noqa: S608  # names of ours
+            f" FROM {sets.name_of(Campaign)} AS campaign WHERE {is_suspect}) AS suspect"
+            " WHERE logged <> hold",
+            [params],
+        )
+        return list(cursor.fetchall())
 
 
 def brand_facts(moment: Moment) -> BrandFacts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -10,13 +11,13 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from budgets.core import money, periods
 from budgets.core.money import InvalidAmount
 from budgets.models import Brand, Campaign, Spend, sets
 from budgets.services import counting, enforcement, rollover
-from budgets.services.counting import Account, Entry
+from budgets.services.counting import Account, TotalTooLarge
 from budgets.services.enforcement import Trigger
 from budgets.services.rollover import Moment
 from budgets.services.transactions import chunks, settle
@@ -26,6 +27,8 @@ MAX_ID = 200
 MAX_BATCH = 5000
 """Events a transaction: beyond this nothing is gained, and others wait longer for the brands."""
 LARGEST_KEY = 2**63 - 1
+COPIED_FROM = 500
+"""Rows from which PostgreSQL's COPY is worth its extra round trips."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +103,17 @@ class Line(NamedTuple):
         """Return the amount in the brand's currency."""
         return money.from_micros(self.micros)
 
-    @property
-    def entry(self) -> Entry:
-        """What counting needs of it."""
-        return Entry(self.campaign_id, self.brand_id, self.date, self.micros)
+
+class _Rows(NamedTuple):
+    """Lines, column by column."""
+
+    campaigns: tuple[int, ...]
+    brands: tuple[int, ...]
+    dates: tuple[date, ...]
+    micros: tuple[int, ...]
+    instants: tuple[datetime | None, ...]
+    external_ids: tuple[str | None, ...]
+    dates_were_given: tuple[bool, ...]
 
 
 def record(events: Sequence[SpendEvent], *, source: str, now: datetime) -> Receipt:
@@ -116,7 +126,11 @@ def record(events: Sequence[SpendEvent], *, source: str, now: datetime) -> Recei
         raise ValueError(f"source: {problem}")
     if len(events) > MAX_BATCH:
         raise ValueError(f"events: {len(events)} in one batch; {MAX_BATCH} are the most")
-    return settle(lambda: _record(events, source, now))
+    try:
+        return settle(lambda: _record(events, source, now))
+    except TotalTooLarge:
+        # Hardly ever. What would not fit is looked for only now, and only that is rejected.
+        return settle(lambda: _record(events, source, now, carefully=True))
 
 
 def moments_of(campaign_ids: Iterable[int], now: datetime) -> dict[int, Moment]:
@@ -166,19 +180,8 @@ def examine(event: SpendEvent, moment: Moment | None, now: datetime) -> Line | R
         # The reporter's clock may be ahead of ours; by ours it cannot have happened after now.
         day = min(event.occurred_at, now).astimezone(moment.zone).date()
     today = moment.day.date
-    if day > today:
-        return _rejected(
-            "future_date",
-            "date",
-            f"{day} is in the future; it is {today} in {moment.zone.key}",
-        )
-    if day < (oldest := today - timedelta(days=settings.SPEND_MAX_AGE_DAYS)):
-        return _rejected(
-            "date_too_old",
-            "date",
-            f"{day} is too long ago; the oldest day that is accepted is {oldest} "
-            "(SPEND_MAX_AGE_DAYS)",
-        )
+    if day != today and (unfit := _unfit_day(day, today, moment.zone.key)):
+        return unfit
     return Line(
         event.campaign_id,
         brand.pk,
@@ -202,15 +205,14 @@ def unfit_text(text: str, longest: int) -> str:
     return ""
 
 
-def _record(events: Sequence[SpendEvent], source: str, now: datetime) -> Receipt:
-    asked_for = {event.campaign_id for event in events if 0 < event.campaign_id <= LARGEST_KEY}
-    # Which brands: read before the lock, since a campaign belongs to its brand for good.
-    brand_ids = Campaign.objects.filter(pk__among=asked_for).values("brand_id")
-    brands = Brand.objects.filter(pk__in=brand_ids).locked()
-    turned = rollover.turn(rollover.read(brands, now), now, thoroughly=False)
+def _record(
+    events: Sequence[SpendEvent], source: str, now: datetime, *, carefully: bool = False
+) -> Receipt:
+    brand_of = _brands_of(event.campaign_id for event in events)
+    turned = rollover.turn(rollover.lock(set(brand_of.values()), now), now, thoroughly=False)
     enforcement.note_troubles(turned.troubles, now)
     moments = turned.by_brand()
-    read = counting.accounts(asked_for, moments)
+    read = counting.accounts(brand_of, moments)
 
     results: list[Result] = [RECORDED] * len(events)
     lines: dict[int, Line] = {}
@@ -226,14 +228,14 @@ def _record(events: Sequence[SpendEvent], source: str, now: datetime) -> Receipt
             results[at] = examined
         else:
             lines[at] = examined
-    for at in _too_large(lines, moments, read, source):
+    for at in _too_large(lines, moments, read, source) if carefully else ():
         results[at] = _rejected(
             "total_too_large", "amount", "the total would be larger than can be kept"
         )
         del lines[at]
 
     recorded = _insert_new(lines, results, source, now)
-    to_decide = counting.count((line.entry for line in recorded), moments, read)
+    to_decide = counting.count(recorded, moments, read)
     outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND, actor=source)
     return Receipt(results=tuple(results), paused=outcome.paused, resumed=outcome.resumed)
 
@@ -269,7 +271,13 @@ def _insert_new(
 def _brands_of(campaign_ids: Iterable[int]) -> dict[int, int]:
     # Read before the lock: a campaign belongs to its brand for good.
     ids = {pk for pk in campaign_ids if 0 < pk <= LARGEST_KEY}
-    return dict(Campaign.objects.filter(pk__among=ids).values_list("pk", "brand_id"))
+    is_wanted, keys = sets.among("id", ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, brand_id FROM {sets.name_of(Campaign)} WHERE {is_wanted}",  # noqa: S608  # names of ours
+            [keys],
+        )
+        return dict(cursor.fetchall())
 
 
 def _too_large(
@@ -279,27 +287,13 @@ def _too_large(
     source: str,
 ) -> list[int]:
     """Return the places of events after which a total might not fit the database's integer."""
-    refused = _without_room(lines, moments, read)
-    if not refused:
-        return refused
-    # Hardly ever: what was recorded before takes no room and is answered as what it is.
+    # What was recorded before takes no room and is answered as what it is.
     known = _recorded(source, [line.external_id for line in lines.values() if line.external_id])
-    new = {at: line for at, line in lines.items() if line.external_id not in known}
-    return _without_room(new, moments, read)
-
-
-def _without_room(
-    lines: Mapping[int, Line], moments: Mapping[int, Moment], read: Mapping[int, Account]
-) -> list[int]:
-    if not lines:
-        return []
-    accounts = [*read.values(), *map(counting.account_of, moments.values())]
-    fullest = max(max(abs(it.spent_today), abs(it.spent_this_month)) for it in accounts)
-    if fullest + sum(abs(line.micros) for line in lines.values()) <= money.MAX_TOTAL:
-        return []  # nearly always
     room: dict[tuple[str, int], int] = {}
     refused = []
     for at, line in lines.items():
+        if line.external_id in known:
+            continue
         brand_key, campaign_key = ("brand", line.brand_id), ("campaign", line.campaign_id)
         if brand_key not in room:
             room[brand_key] = _room(counting.account_of(moments[line.brand_id]))
@@ -321,21 +315,45 @@ def _room(account: Account) -> int:
 def _insert(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
     """Insert rows of the ledger; return the external ids that were new. Rows without one always are.
 
-    One statement. `bulk_create(ignore_conflicts=True)` would not say what it inserted. In the order
-    of their ids, so that two batches with the same ids wait for each other and do not deadlock.
+    In the order of their ids, so that two batches with the same ids wait for each other and do not
+    deadlock.
     """
     if not lines:
         return set()
-    campaigns, _, dates, micros, instants, ids, _ = zip(
-        *sorted(lines, key=lambda line: line.external_id or ""), strict=True
+    rows = _Rows._make(zip(*sorted(lines, key=lambda line: line.external_id or ""), strict=True))
+    is_worth_it = connection.vendor == "postgresql" and len(lines) >= COPIED_FROM
+    if is_worth_it and not _recorded(source, [key for key in rows.external_ids[-1:] if key]):
+        # Most batches are new from the first row to the last; those that came before do not get here.
+        with suppress(IntegrityError), transaction.atomic():
+            return _copy(rows, source, now)
+    return _insert_missing(rows, source, now)
+
+
+def _copy(rows: _Rows, source: str, now: datetime) -> set[str]:
+    count = len(rows.campaigns)
+    sets.copied(
+        Spend,
+        campaign_id=rows.campaigns,
+        date=rows.dates,
+        amount=rows.micros,
+        occurred_at=rows.instants,
+        source=[source] * count,
+        external_id=rows.external_ids,
+        is_counted=[True] * count,
+        created_at=[now] * count,
     )
+    return {key for key in rows.external_ids if key is not None}
+
+
+def _insert_missing(rows: _Rows, source: str, now: datetime) -> set[str]:
+    # One statement. `bulk_create(ignore_conflicts=True)` would not say what it inserted.
     reported, params = sets.table(
         "reported",
-        campaign_id=("bigint", campaigns),
-        date=("date", dates),
-        amount=("bigint", micros),
-        occurred_at=("timestamptz", instants),
-        external_id=("text", ids),
+        campaign_id=("bigint", rows.campaigns),
+        date=("date", rows.dates),
+        amount=("bigint", rows.micros),
+        occurred_at=("timestamptz", rows.instants),
+        external_id=("text", rows.external_ids),
     )
     statement = (
         f"INSERT INTO {sets.name_of(Spend)}"  # noqa: S608  # names of ours
@@ -391,6 +409,21 @@ def _compared(line: Line, before: Line | _Before) -> Result:
         f"{line.external_id!r} was recorded before as {money.from_micros(before.micros):f} of campaign "
         f"{before.campaign_id} on {before.date}; use another id, or a negative amount to correct it",
     )
+
+
+def _unfit_day(day: date, today: date, zone_name: str) -> Result | None:
+    if day > today:
+        return _rejected(
+            "future_date", "date", f"{day} is in the future; it is {today} in {zone_name}"
+        )
+    if day < (oldest := today - timedelta(days=settings.SPEND_MAX_AGE_DAYS)):
+        return _rejected(
+            "date_too_old",
+            "date",
+            f"{day} is too long ago; the oldest day that is accepted is {oldest} "
+            "(SPEND_MAX_AGE_DAYS)",
+        )
+    return None
 
 
 def _unfit_instant(instant: datetime, now: datetime) -> tuple[str, str] | None:

@@ -124,7 +124,7 @@ def _alone(pk: int, trigger: Trigger, now: datetime) -> Outcome:
 
 
 def _look_at(ids: Sequence[int], trigger: Trigger, now: datetime) -> Outcome:
-    brands = rollover.read(Brand.objects.filter(pk__among=ids).order_by("pk"), now)
+    brands = rollover.read(ids, now)
     # What time alone makes due is not written, so that no campaign of it is new.
     thoroughly = trigger is not Trigger.CLOCK
     return enforcement.look_at(brands, trigger=trigger, now=now, thoroughly=thoroughly)

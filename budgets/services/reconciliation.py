@@ -66,10 +66,9 @@ def repair(now: datetime) -> Outcome:
         for brand_ids in chunks(sorted(off), BATCH):
 
             def recount(brand_ids: Sequence[int] = brand_ids) -> Outcome:
-                brands = Brand.objects.filter(pk__among=brand_ids).locked()
-                rollover.turn(rollover.read(brands, now), now)
+                rollover.turn(rollover.lock(brand_ids, now), now)
                 totals.recount(list(brand_ids))
-                return look_at(rollover.read(brands, now), trigger=Trigger.SWEEP, now=now)
+                return look_at(rollover.read(brand_ids, now), trigger=Trigger.SWEEP, now=now)
 
             outcome += settle(recount)
     # Brands are those repaired; what the sweep looked at besides is none of them.

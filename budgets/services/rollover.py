@@ -6,18 +6,19 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import BigIntegerField, Case, F, Value, When
-from django.db.models.functions import Cast
+from django.db import connection
+from django.db.models import Case, F, Value, When
 
 from budgets.core import money, periods
 from budgets.core.decision import Purse
 from budgets.core.periods import LocalDay, UnknownZone
-from budgets.models import Brand, Campaign, MoneyField, Spend
-from budgets.models.brand import AT_ONCE, BrandQuerySet, Zoned
+from budgets.models import Brand, Campaign, MoneyField, Spend, sets
+from budgets.models.brand import AT_ONCE, Zoned
 from budgets.services import totals
 
 ZERO = Decimal(0)
@@ -72,34 +73,41 @@ class BrandRow(Zoned):
         )
 
 
-def read(brands: BrandQuerySet, now: datetime) -> list[BrandRow]:
-    """Read brands, locked or not as the query says."""
-    rows = brands.annotate(
-        micros_today=Cast("total_daily_spend", BigIntegerField()),
-        micros_this_month=Cast("total_monthly_spend", BigIntegerField()),
-        micros_daily=Cast("daily_budget", BigIntegerField()),
-        micros_monthly=Cast("monthly_budget", BigIntegerField()),
-        is_due=Case(When(due_at__lte=now, then=True), default=False),
-        is_written=Case(When(due_at=AT_ONCE, then=True), default=False),
-        ahead=Case(When(decided_at__gt=now, then=F("decided_at"))),
-    ).values_list(
-        "pk",
-        "name",
-        "currency",
-        "is_active",
-        "timezone",
-        "zone_in_force",
-        "spend_day",
-        "micros_today",
-        "micros_this_month",
-        "micros_daily",
-        "micros_monthly",
-        "trouble",
-        "is_due",
-        "is_written",
-        "ahead",
-    )
-    return [BrandRow(*row) for row in rows]
+def lock(brand_ids: Collection[int], now: datetime, *, waiting: bool = True) -> list[BrandRow]:
+    """Lock brands, the mutex of everything that decides, in id order, and read them.
+
+    Not `waiting`: without those that somebody else holds. What depends on them is read afterwards.
+    """
+    return _select(brand_ids, now, sets.lock(waiting=waiting))
+
+
+def read(brand_ids: Collection[int], now: datetime) -> list[BrandRow]:
+    """Read brands, in id order, without locking them."""
+    return _select(brand_ids, now, "")
+
+
+def _select(brand_ids: Collection[int], now: datetime, locking: str) -> list[BrandRow]:
+    # As SQL: composing this with the ORM costs 1 ms, a third of recording one event, and a row 5 µs.
+    is_wanted, keys = sets.among("id", brand_ids)
+    instants = map(connection.ops.adapt_datetimefield_value, (now, AT_ONCE, now))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, name, currency, is_active, timezone, zone_in_force, spend_day,"  # noqa: S608  # names of ours
+            " total_daily_spend, total_monthly_spend, daily_budget, monthly_budget, trouble,"
+            " due_at <= %s, due_at = %s, CASE WHEN decided_at > %s THEN decided_at END"
+            f" FROM {sets.name_of(Brand)} WHERE {is_wanted} ORDER BY id {locking}",
+            [*instants, keys],
+        )
+        rows = cursor.fetchall()
+    if connection.vendor == "postgresql":
+        return [BrandRow(*row) for row in rows]
+    return [_from_sqlite(row) for row in rows]
+
+
+def _from_sqlite(row: Sequence[Any]) -> BrandRow:
+    *stored, is_due, is_written, ahead = row
+    decided_at = ahead and datetime.fromisoformat(ahead).replace(tzinfo=UTC)
+    return BrandRow(*[*stored, bool(is_due), bool(is_written), decided_at])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -620,7 +620,8 @@ def test_asks_the_database_by_batches_not_by_rows(agency: Agency, path: Path) ->
             run(path, content, "--source", f"{rows} rows")
         return len(asked)
 
-    assert statements(1000) <= statements(2) + 2
+    # A large batch is copied on PostgreSQL, with a savepoint to fall back to and a look at one id.
+    assert statements(1000) <= statements(2) + 2 + 3
 
 
 def test_the_bar_is_drawn_on_a_terminal_only(agency: Agency, path: Path) -> None:

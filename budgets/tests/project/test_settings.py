@@ -200,7 +200,8 @@ class TestPostgreSQL:
         assert database["OPTIONS"]["options"].split("-c ")[1:] == [
             "statement_timeout=30s ",
             "lock_timeout=5s ",
-            "idle_in_transaction_session_timeout=30s",
+            "idle_in_transaction_session_timeout=30s ",
+            "random_page_cost=1.1",
         ]
         assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (60, True)
 

@@ -46,6 +46,78 @@ def answers(receipt: ingestion.Receipt) -> list[str]:
 # --- Exactly once --------------------------------------------------------------------------------
 
 
+class TestLargeBatch:
+    """PostgreSQL copies it: nobody may be able to tell, from the ledger or from the answers."""
+
+    SIZE = ingestion.COPIED_FROM
+
+    @pytest.fixture
+    def events(self) -> list[SpendEvent]:
+        campaigns = [make_campaign() for _ in range(3)]
+        odd = [r"back\slash", r"\N", r"\.", "ä 语 🙂", '"quoted"', "it's", "{a,b}", "%s", "NULL"]
+        ids = [*odd, None, None, *(f"id-{n}" for n in range(self.SIZE))]
+        days = [TODAY, YESTERDAY]
+        instants = [None, at("2026-11-23T23:59:59.999999+05:30")]
+        return [
+            event(
+                campaigns[n % 3],
+                f"{n - 5}.000001".replace("--", "-"),
+                external_id=key,
+                date=days[n % 2],
+                occurred_at=instants[n % 2],
+            )
+            for n, key in enumerate(ids)
+        ]
+
+    def ledger(self, source: str) -> list[tuple[Any, ...]]:
+        rows = Spend.objects.filter(source=source).values_list(
+            "campaign_id",
+            "date",
+            "amount",
+            "occurred_at",
+            "external_id",
+            "is_counted",
+            "created_at",
+        )
+        return sorted(rows, key=repr)
+
+    def test_is_recorded_as_many_small_ones(self, events: list[SpendEvent]) -> None:
+        large = record(*events, source="large")
+        for start in range(0, len(events), 50):
+            record(*events[start : start + 50], source="small")
+
+        assert large.count(Answer.RECORDED) == len(events)
+        assert self.ledger("large") == self.ledger("small")
+        assert len(self.ledger("large")) == len(events)
+
+    def test_that_comes_again_is_a_duplicate_but_for_rows_without_an_id(
+        self, events: list[SpendEvent]
+    ) -> None:
+        record(*events)
+
+        again = record(*events)
+
+        assert Counter(answers(again)) == {"duplicate": len(events) - 2, "recorded": 2}
+        assert Spend.objects.count() == len(events) + 2
+
+    @pytest.mark.parametrize("known", [0, 100, -1], ids=["first", "middle", "last"])
+    def test_of_which_one_is_known_records_the_others(
+        self, events: list[SpendEvent], known: int
+    ) -> None:
+        with_id = sorted(
+            (one for one in events if one.external_id), key=lambda one: str(one.external_id)
+        )
+        record(with_id[known])
+
+        receipt = record(*events)
+
+        assert Counter(answers(receipt)) == {"duplicate": 1, "recorded": len(events) - 1}
+        assert Spend.objects.count() == len(events)
+        for campaign in Campaign.objects.all():
+            total = sum(row.amount for row in campaign.spends.filter(date=TODAY))
+            assert totals(campaign)[0] == total
+
+
 def test_what_is_recorded_is_in_the_ledger_and_in_the_totals() -> None:
     campaign = make_campaign()
 
