@@ -329,11 +329,17 @@ def _add(
     moves.old += [old] * len(situation.campaign_ids)
     moves.new += [new] * len(situation.campaign_ids)
     decided = next((hold for hold in (new, old) if hold in BUDGET_HOLDS), None)
+    # Campaigns of a brand share their words too: writing them costs more than deciding did.
+    words: dict[int, tuple[datetime, str, str]] = {}
     for brand_id in situation.brand_ids:
-        moment = by_brand[brand_id]
-        moves.at.append(moment.now)
-        moves.causes.append(_cause(old, new, moment, trigger))
-        moves.figures.append(_figures(holds, decided, situation, moment))
+        if brand_id not in words:
+            moment = by_brand[brand_id]
+            figures = _figures(holds, decided, situation, moment)
+            words[brand_id] = moment.now, _cause(old, new, moment, trigger), figures
+        at, cause, figures = words[brand_id]
+        moves.at.append(at)
+        moves.causes.append(cause)
+        moves.figures.append(figures)
 
 
 def _transit(moves: _Moves) -> None:

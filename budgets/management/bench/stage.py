@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
@@ -64,6 +65,13 @@ def use(name: str) -> None:
     """Point Django's connection at a database."""
     connection.close()
     connection.settings_dict["NAME"] = name
+
+
+def url_of(name: str) -> str:
+    """Return the DATABASE_URL with which a process of its own reaches the database `name`."""
+    if connection.vendor != "postgresql":
+        return f"sqlite:///{name}"
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
 
 
 @contextlib.contextmanager

@@ -99,7 +99,7 @@ def test_measures_verifies_and_writes_what_it_found(tmp_path: Path) -> None:
     before = tables_of_the_users_database() if is_postgres else []
     several = ",workers,locks" if is_postgres else ""
 
-    run = ended(start(tmp_path, "--only", f"passes,ingestion,reading{several}"))
+    run = ended(start(tmp_path, "--only", f"passes,ingestion,imports,reading{several}"))
 
     assert run.code == 0, run.complaint
     assert "Every final state was verified." in run.said
@@ -118,6 +118,9 @@ def test_measures_verifies_and_writes_what_it_found(tmp_path: Path) -> None:
     sizes = tables["ingestion, 200 campaigns, one writer"]["rows"]
     assert [row["what"] for row in sizes] == ["batches of 1", "batches of 100", "batches of 1,000"]
     assert all(row[f"{floor} events/s"] > 0 for row in sizes)
+    imports = tables["import_spend, 200 campaigns"]["rows"]
+    assert [row["what"] for row in imports][-1] == "200 rows, again"
+    assert all(row["MB at most"] > 0 for row in imports)
     pages = tables["pages, 200 campaigns"]["rows"]
     assert pages[0]["what"] == "/"
     assert all(row["statements"] > 0 for row in pages)
