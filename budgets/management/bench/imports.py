@@ -33,7 +33,7 @@ class _Import:
     """An import that ended: its seconds, its largest memory in MB, and whether we killed it."""
 
     seconds: float
-    memory: float
+    memory: float | None
     was_killed: bool
 
 
@@ -94,17 +94,27 @@ def _import(path: Path, source: str, database: str, kill_at: int | None = None) 
         stdout=subprocess.DEVNULL,
     )
     recorded = Spend.objects.filter(source=source)
+    memory: float | None = None
     is_killed = False
-    while True:
-        pid, status, used = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            break
+    while process.poll() is None:
+        memory = _most_memory(process.pid) or memory
         if kill_at is not None and not is_killed and recorded.count() >= kill_at:
             process.kill()
             is_killed = True
         time.sleep(0.05)
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode and not is_killed:
         raise Mismatch(f"import_spend ended with {process.returncode}")
     was_killed = process.returncode < 0
-    return _Import(time.perf_counter() - began, used.ru_maxrss / 1024, was_killed)
+    return _Import(time.perf_counter() - began, memory, was_killed)
+
+
+def _most_memory(pid: int) -> float | None:
+    """Return the most memory (MB) that a process had so far; Linux tells, others do not.
+
+    `wait4` would tell as well, but of a child it counts what its parent had when it forked.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), None)
