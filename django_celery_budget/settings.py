@@ -146,6 +146,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_beat",
     "django_htmx",
+    # Its own copy of the page that shows the api; otherwise that page loads from elsewhere.
+    "ninja",
     "budgets",
 ]
 MIDDLEWARE = [
@@ -415,5 +417,8 @@ CELERY_ENABLE_UTC = True
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 # --- Money -------------------------------------------------------------------------------------
+API_REQUESTS_PER_SECOND = env.integer(
+    "API_REQUESTS_PER_SECOND", 1000, at_least=1, at_most=1_000_000
+)
 SPEND_MAX_AGE_DAYS = env.integer("SPEND_MAX_AGE_DAYS", 400, at_least=1, at_most=36_500)
 """Spend dated further back is refused: it is a typing error more often than it is news."""

@@ -1,21 +1,26 @@
 """The nouns, their constraints and the words for sets of them."""
 
+from budgets.models.api_key import ApiKey, Scope
 from budgets.models.brand import Brand
 from budgets.models.campaign import Campaign, CampaignCannotMove
 from budgets.models.fields import AmountRefused, MoneyField
+from budgets.models.idempotent_answer import IdempotentAnswer
 from budgets.models.pass_record import PassRecord
 from budgets.models.spend import AppendOnly, Spend
 from budgets.models.status_change import Cause, StatusChange
 
 __all__ = [
     "AmountRefused",
+    "ApiKey",
     "AppendOnly",
     "Brand",
     "Campaign",
     "CampaignCannotMove",
     "Cause",
+    "IdempotentAnswer",
     "MoneyField",
     "PassRecord",
+    "Scope",
     "Spend",
     "StatusChange",
 ]

@@ -1,0 +1,170 @@
+"""Errors as RFC 9457 tells them: one shape, a stable code, the field and the remedy."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import (
+    NON_FIELD_ERRORS,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    ValidationError,
+)
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError
+from ninja.errors import ValidationError as ShapeError
+
+logger = logging.getLogger(__name__)
+
+CONTENT_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field; `field` is its path in what was sent, as `events.3.amount`."""
+
+    field: str
+    code: str
+    message: str
+
+
+@dataclass(slots=True)
+class Problem(Exception):
+    """A request that cannot be answered as it was asked. Nothing was changed."""
+
+    status: int
+    code: str
+    detail: str
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code}: {self.detail}"
+
+
+def not_found(what: str) -> Problem:
+    """Return what unknown and foreign objects are answered with alike."""
+    return Problem(404, "not_found", f"there is no such {what}, or this key may not see it")
+
+
+def invalid(errors: Sequence[FieldError]) -> Problem:
+    """Return what a request with wrong fields is answered with."""
+    count = len(errors)
+    detail = errors[0].message if count == 1 else f"{count} fields are wrong"
+    return Problem(422, "invalid", f"{errors[0].field}: {detail}" if count == 1 else detail, errors)
+
+
+def answer(problem: Problem) -> HttpResponse:
+    """Write a problem as the response."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        body["errors"] = [
+            {"field": error.field, "code": error.code, "message": error.message}
+            for error in problem.errors
+        ]
+    response = HttpResponse(
+        json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace"),
+        status=problem.status,
+        content_type=CONTENT_TYPE,
+    )
+    for name, value in problem.headers.items():
+        response[name] = value
+    return response
+
+
+def from_model(error: ValidationError) -> Problem:
+    """Turn what a model's validation refused into a problem."""
+    by_field = error.error_dict if hasattr(error, "error_dict") else {"": error.error_list}
+    return invalid(
+        [
+            FieldError(
+                "" if name == NON_FIELD_ERRORS else name,
+                str(one.code or "invalid"),
+                " ".join(map(str, one.messages)),
+            )
+            for name, errors in by_field.items()
+            for one in errors
+        ]
+    )
+
+
+def install(api: NinjaAPI) -> None:
+    """Have the api answer every exception as a problem."""
+
+    def handle(kind: type[Exception], to_problem: Any) -> None:
+        def handler(_request: HttpRequest, error: Any) -> HttpResponse:
+            return answer(to_problem(error))
+
+        api.add_exception_handler(kind, handler)
+
+    handle(Problem, lambda problem: problem)
+    handle(ShapeError, _of_shape)
+    handle(AuthenticationError, lambda _error: unauthorized())
+    handle(Http404, lambda _error: not_found("page"))
+    handle(HttpError, lambda error: Problem(error.status_code, "bad_request", str(error)))
+    handle(ValidationError, from_model)
+    handle(RequestDataTooBig, _too_big)
+    handle(SuspiciousOperation, lambda error: Problem(400, "bad_request", str(error)))
+    handle(OperationalError, _database_down)
+    handle(InterfaceError, _database_down)
+
+
+def unauthorized() -> Problem:
+    """Return what a request without a valid key is answered with."""
+    return Problem(
+        401,
+        "unauthorized",
+        "send a valid key: Authorization: Bearer bg_…; an administrator creates one",
+        headers={"WWW-Authenticate": "Bearer"},
+    )
+
+
+def _of_shape(error: ShapeError) -> Problem:
+    return invalid(
+        [
+            FieldError(
+                ".".join(map(str, _path(found.get("loc", ())))),
+                str(found.get("type", "invalid")),
+                str(found.get("msg", "is wrong")),
+            )
+            for found in error.errors
+        ]
+        or [FieldError("", "invalid", "the request is wrong")]
+    )
+
+
+def _path(loc: Sequence[Any]) -> Sequence[Any]:
+    # Without where it came from and the name of the function's parameter: ("body", "batch", …).
+    return loc[2:] if loc[:1] == ("body",) else loc[1:]
+
+
+def _too_big(_error: RequestDataTooBig) -> Problem:
+    return Problem(
+        413,
+        "too_large",
+        "the body is larger than a request may be; send smaller batches, or application/x-ndjson",
+    )
+
+
+def _database_down(error: Exception) -> Problem:
+    # Not the caller's doing, but he may send the same again: ids and keys make that safe.
+    logger.error("the database failed: %s", error)
+    return Problem(
+        503,
+        "unavailable",
+        "the database does not answer; send the same request again",
+        headers={"Retry-After": "5"},
+    )

@@ -1,0 +1,287 @@
+"""What is sent and answered. Amounts are strings in the brand's currency, exact to a millionth."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+from budgets.core import money
+from budgets.core.decision import Hold
+from budgets.services.ingestion import LARGEST_KEY, MAX_BATCH, MAX_ID, MAX_SOURCE
+
+Id = Annotated[StrictInt, Field(ge=1, le=LARGEST_KEY)]
+Money = Annotated[str, Field(pattern=r"^-?\d{1,13}\.\d{2,6}$", examples=["12.50"])]
+"""An amount that we say."""
+
+
+HoldName = Annotated[str, Field(json_schema_extra={"enum": ["", *Hold]})]
+
+
+def _amount(value: object) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        return money.parse_amount(value)
+    except money.InvalidAmount as error:
+        raise ValueError(str(error)) from None
+
+
+_AMOUNT_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^-?\d{1,12}(\.\d{1,6})?$", "examples": ["12.50"]},
+        {"type": "number"},
+    ],
+}
+
+
+class Sent(BaseModel):
+    """Something that callers send: a field we do not know is a mistake of theirs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# --- Spend ---------------------------------------------------------------------------------------
+
+
+class CampaignName(Sent):
+    """A campaign by the platform's id, within a brand."""
+
+    brand: StrictStr = Field(description="The brand's name.", max_length=200)
+    external_id: StrictStr = Field(description="The platform's id of the campaign.", max_length=200)
+
+
+CampaignRef = Annotated[
+    StrictInt | CampaignName,
+    Field(description="Our id of the campaign, or its brand and the platform's id."),
+]
+SentAmount = Annotated[
+    StrictStr | StrictInt | Decimal,
+    Field(
+        description="Up to 12 digits before and 6 after the point, in the brand's currency. "
+        "A string, or a number that is exact as it is written.",
+        json_schema_extra=_AMOUNT_SCHEMA,
+    ),
+]
+SentDate = Annotated[
+    StrictStr,
+    Field(description="The brand's local day.", json_schema_extra={"format": "date"}),
+]
+Currency = Annotated[
+    StrictStr, Field(description="Refused unless it is the brand's; nothing is converted.")
+]
+Source = Annotated[
+    StrictStr,
+    Field(
+        description="Who reports, as `google_ads`. Ids are unique within it.",
+        min_length=1,
+        max_length=MAX_SOURCE,
+    ),
+]
+
+
+class Event(Sent):
+    """An amount that was spent."""
+
+    id: StrictStr = Field(
+        description="Your id of it, unique within the source. Sent again it changes nothing.",
+        json_schema_extra={"minLength": 1, "maxLength": MAX_ID},
+    )
+    campaign: CampaignRef
+    amount: SentAmount
+    date: SentDate | None = None
+    occurred_at: StrictStr | None = Field(
+        default=None,
+        description="The instant, with its offset; the local day follows from it.",
+        json_schema_extra={"format": "date-time"},
+    )
+    currency: Currency | None = None
+
+
+class EventBatch(Sent):
+    """Events that are recorded together."""
+
+    source: Source
+    events: list[Event] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class ReportRow(Sent):
+    """What a campaign has spent on a day so far, as platforms report it."""
+
+    campaign: CampaignRef
+    date: SentDate
+    spend_to_date: SentAmount
+    currency: Currency | None = None
+
+
+class Report(Sent):
+    """Rows that are recorded together."""
+
+    source: Source
+    rows: list[ReportRow] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class SpendResult(BaseModel):
+    """What became of one event or row."""
+
+    id: str | None = Field(default=None, description="Your id; rows of a report have none.")
+    status: Literal["recorded", "duplicate", "conflict", "rejected"]
+    code: str = Field(description="Stable; empty when it was recorded.")
+    field: str = Field(description="Which field is wrong.")
+    message: str = Field(description="What is wrong and what would be right.")
+
+
+class SpendTotals(BaseModel):
+    """How many got which answer."""
+
+    recorded: int
+    duplicate: int
+    conflict: int
+    rejected: int
+
+
+class SpendAnswer(BaseModel):
+    """The answers in the order of the request, and who must stop."""
+
+    results: list[SpendResult]
+    totals: SpendTotals
+    paused: list[int] = Field(description="Campaigns that this request stopped: stop them now.")
+    resumed: list[int] = Field(description="Campaigns that a credit of this request started.")
+
+
+# --- Brands and campaigns ------------------------------------------------------------------------
+
+
+class Spent(BaseModel):
+    """Spend of the brand's local day and of its month."""
+
+    date: dt.date | None = Field(description="The local day; null while the zone cannot be read.")
+    today: Money
+    this_month: Money
+
+
+class BrandOut(BaseModel):
+    """A brand."""
+
+    id: int
+    name: str
+    is_active: bool
+    daily_budget: Money | None
+    monthly_budget: Money | None
+    currency: str
+    timezone: str
+    pending_timezone: str | None = Field(description="In force from the next local midnight on.")
+    spend: Spent
+    trouble: str = Field(description="Why it cannot be processed; empty when it can.")
+
+
+class CampaignOut(BaseModel):
+    """A campaign."""
+
+    id: int
+    brand: int
+    name: str
+    external_id: str | None
+    is_enabled: bool = Field(description="What a person wants. Nothing automatic changes it.")
+    is_active: bool = Field(description="What is in force.")
+    hold: HoldName = Field(description="Why it is not active; empty when it is.")
+    daily_budget: Money | None
+    monthly_budget: Money | None
+    allowed_start_hour: int
+    allowed_end_hour: int
+    starts_on: dt.date | None
+    ends_on: dt.date | None
+    currency: str
+    timezone: str
+    spend: Spent
+
+
+class BrandPage(BaseModel):
+    """Brands in the order of their ids."""
+
+    data: list[BrandOut]
+    next_cursor: str | None = Field(description="Ask with it for the next page; null: the last.")
+
+
+class CampaignPage(BaseModel):
+    """Campaigns in the order of their ids."""
+
+    data: list[CampaignOut]
+    next_cursor: str | None = Field(description="Ask with it for the next page; null: the last.")
+
+
+Budget = Annotated[
+    Decimal | None,
+    BeforeValidator(_amount),
+    Field(description="Null: no limit. 0: nothing may be spent.", json_schema_extra=_AMOUNT_SCHEMA),
+]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]
+
+
+class BrandEdit(Sent):
+    """The fields to change; what is left out stays."""
+
+    name: Name | None = None
+    is_active: StrictBool | None = None
+    daily_budget: Budget = None
+    monthly_budget: Budget = None
+    timezone: StrictStr | None = Field(default=None, max_length=64)
+
+
+class CampaignEdit(Sent):
+    """The fields to change; what is left out stays."""
+
+    name: Name | None = None
+    external_id: StrictStr | None = Field(default=None, max_length=200)
+    is_enabled: StrictBool | None = None
+    daily_budget: Budget = None
+    monthly_budget: Budget = None
+    allowed_start_hour: StrictInt | None = Field(default=None, ge=0, le=23)
+    allowed_end_hour: StrictInt | None = Field(default=None, ge=0, le=24)
+    starts_on: dt.date | None = None
+    ends_on: dt.date | None = None
+
+
+# --- The log -------------------------------------------------------------------------------------
+
+
+class ChangeOut(BaseModel):
+    """One change of a campaign's state."""
+
+    id: int
+    campaign: int
+    at: dt.datetime
+    was_active: bool
+    is_active: bool
+    old_hold: HoldName
+    hold: HoldName
+    cause: str
+    actor: str
+    figures: dict[str, Any]
+
+
+class ChangePage(BaseModel):
+    """Changes in an order in which nobody is missed."""
+
+    data: list[ChangeOut]
+    next_cursor: str = Field(description="Always ask with the newest one you have.")
+    has_more: bool
+
+
+class Serving(BaseModel):
+    """Who may run now."""
+
+    campaigns: list[int]
+
+
+class ProblemOut(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, str]] = Field(default_factory=list)

@@ -1,0 +1,135 @@
+"""`POST /spend` as `application/x-ndjson`: an event a line, of any length, in constant memory.
+
+Batch after batch is recorded as it arrives; a line's answer is kept in a temporary file until all is
+read, because most clients do not read before they have sent everything. A stream that breaks off has
+recorded what came before: send it again, ids make that safe.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
+from pydantic import ValidationError
+
+from budgets.api import bodies
+from budgets.api.problems import FieldError, Problem, invalid
+from budgets.api.schemas import Event
+from budgets.api.spend import record, source_of, written
+from budgets.services.ingestion import Answer, Receipt, Result
+from budgets.services.keys import Principal
+
+MEDIA_TYPE = "application/x-ndjson"
+BATCH = 1000
+LONGEST_LINE = 64 * 1024
+CHUNK = 64 * 1024
+IN_MEMORY = 1024 * 1024
+"""Bytes of answers that are kept in memory; more go to the disk."""
+
+
+@dataclass(slots=True)
+class _Totals:
+    """The last line of the answer."""
+
+    counts: dict[str, int] = field(default_factory=lambda: {answer.value: 0 for answer in Answer})
+    paused: set[int] = field(default_factory=set)
+    resumed: set[int] = field(default_factory=set)
+
+    def take(self, receipt: Receipt) -> None:
+        """Add a batch. A campaign that a later batch resumes is not paused in the end."""
+        for answer in Answer:
+            self.counts[answer.value] += receipt.count(answer)
+        paused, resumed = set(receipt.paused), set(receipt.resumed)
+        self.paused, self.resumed = (
+            (self.paused - resumed) | (paused - self.resumed),
+            (self.resumed - paused) | (resumed - self.paused),
+        )
+
+
+def post(request: HttpRequest, principal: Principal) -> HttpResponseBase:
+    """Record a stream; answer a line for each of its lines, and a last one with the totals."""
+    if "source" not in request.GET:
+        raise invalid([FieldError("source", "missing", "say who reports: ?source=google_ads")])
+    source = source_of(request.GET["source"])
+    answers = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # closed when sent
+    totals = _Totals()
+    for batch in _batches(_lines(_body(request))):
+        receipt, ids = _record(batch, source, principal)
+        totals.take(receipt)
+        for result in written(receipt, ids)["results"]:
+            answers.write(json.dumps(result).encode() + b"\n")
+    last = {
+        "totals": totals.counts,
+        "paused": sorted(totals.paused),
+        "resumed": sorted(totals.resumed),
+    }
+    answers.write(json.dumps(last).encode() + b"\n")
+    answers.seek(0)
+    return StreamingHttpResponse(_sent(answers), content_type=MEDIA_TYPE)
+
+
+def _record(
+    lines: list[bytes], source: str, principal: Principal
+) -> tuple[Receipt, list[str | None]]:
+    parsed = [_event(line) for line in lines]
+    events = [event for event in parsed if isinstance(event, Event)]
+    receipt = record(events, source, principal, timezone.now()) if events else Receipt(results=())
+    answers = iter(receipt.results)
+    results = tuple(one if isinstance(one, Result) else next(answers) for one in parsed)
+    ids = [event.id if isinstance(event, Event) else None for event in parsed]
+    return Receipt(results, receipt.paused, receipt.resumed), ids
+
+
+def _event(line: bytes) -> Event | Result:
+    if len(line) > LONGEST_LINE:
+        return Result(
+            Answer.REJECTED, "too_large", "", f"the line is longer than {LONGEST_LINE} bytes"
+        )
+    try:
+        return Event.model_validate(bodies.parse(line))
+    except Problem as problem:
+        return Result(Answer.REJECTED, problem.code, "", problem.detail)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(map(str, first["loc"]))
+        return Result(Answer.REJECTED, "invalid", path, f"{path}: {first['msg']}")
+
+
+def _body(request: HttpRequest) -> Any:
+    # Of a chunked body Django reads nothing, because its length is not known; the server knows its end.
+    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+        return request.META["wsgi.input"]
+    return request
+
+
+def _lines(body: Any) -> Iterator[bytes]:
+    """Yield the lines that are not empty; of one that is too long, as much as shows that it is."""
+    rest = b""
+    while chunk := body.read(CHUNK):
+        *complete, rest = (rest + chunk).split(b"\n")
+        yield from (line for line in complete if line.strip())
+        rest = rest[: LONGEST_LINE + 1]
+    if rest.strip():
+        yield rest
+
+
+def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    for line in lines:
+        batch.append(line)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _sent(answers: IO[bytes]) -> Iterator[bytes]:
+    with answers:
+        while chunk := answers.read(CHUNK):
+            yield chunk
