@@ -14,7 +14,7 @@ from django.db.models import Max, Min, Q, QuerySet
 from budgets.core import money
 from budgets.models import Brand, Campaign, Spend
 from budgets.services import ingestion
-from budgets.services.ingestion import DUPLICATE, Answer, Line, Result, _compared, _recorded
+from budgets.services.ingestion import DUPLICATE, Line, Result, rejected
 from budgets.services.rollover import Moment
 
 REMEMBERED = 20_000
@@ -75,12 +75,12 @@ class Directory:
         """Say in words why there is no such campaign, with the closest name that there is."""
         for column, text in zip(name._fields, name, strict=True):
             if not text:
-                return _rejected(f"{column}_missing", column, f"is empty; name the {column}")
+                return rejected(f"{column}_missing", column, f"is empty; name the {column}")
         brand = Brand.objects.filter(name=name.brand).first()
         if brand is None:
             hint = _closest(name.brand, Brand.objects.order_by("pk"), ("name",))
             words = f"there is no brand {name.brand[:60]!r}; {hint or 'create it first'}"
-            return _rejected("unknown_brand", "brand", words)
+            return rejected("unknown_brand", "brand", words)
         match sorted(_campaign_ids([name])[name]):
             case []:
                 campaigns = brand.campaigns.order_by("pk")
@@ -89,14 +89,14 @@ class Directory:
                     f"{brand.name[:60]!r} has no campaign {name.campaign[:60]!r}; "
                     f"{hint or 'create it first'}"
                 )
-                return _rejected("unknown_campaign", "campaign", words)
+                return rejected("unknown_campaign", "campaign", words)
             case [one]:
                 words = f"campaign {one}: its brand's time zone {brand.current_timezone!r} is not "
-                return _rejected("brand_in_trouble", "brand", f"{words}one; correct it first")
+                return rejected("brand_in_trouble", "brand", f"{words}one; correct it first")
             case several:
                 words = f"{name.campaign[:60]!r} means several campaigns (ids {several}): the name"
                 words += " of one is the external ID of another; rename one of them"
-                return _rejected("ambiguous_campaign", "campaign", words)
+                return rejected("ambiguous_campaign", "campaign", words)
 
 
 def fullest_total() -> int:
@@ -118,16 +118,16 @@ def is_known(source: str) -> bool:
 def compare(lines: Sequence[Line], *, source: str) -> list[Result | None]:
     """Return how each line compares with what `source` recorded under its id; ``None``: new."""
     keys = [line.external_id for line in lines if line.external_id is not None]
-    known = _recorded(source, keys)
+    known = ingestion.recorded_under(source, keys)
     return [
-        _compared(line, known[line.external_id]) if line.external_id in known else None
+        ingestion.compared(line, known[line.external_id]) if line.external_id in known else None
         for line in lines
     ]
 
 
 def is_same(line: Line, other: Line) -> bool:
     """Tell whether a line only repeats another one of the same id."""
-    return _compared(line, other) is DUPLICATE
+    return ingestion.compared(line, other) is DUPLICATE
 
 
 def _campaign_ids(names: Iterable[Named]) -> dict[Named, set[int]]:
@@ -158,7 +158,3 @@ def _closest(
             known.update({name.casefold(): name for name in names if name})
     matches = difflib.get_close_matches(text.casefold(), known, n=1)
     return f"did you mean {known[matches[0]]!r}?" if matches else ""
-
-
-def _rejected(code: str, field: str, words: str) -> Result:
-    return Result(Answer.REJECTED, code, field, words)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -104,6 +104,60 @@ class Line(NamedTuple):
         return money.from_micros(self.micros)
 
 
+class Room:
+    """How much more may be spent before a total would no longer fit the database's integer."""
+
+    def __init__(self, moments: Mapping[int, Moment], read: Mapping[int, Account]) -> None:
+        self._moments = moments
+        self._read = read
+        self._brands: dict[int, int] = {}
+        self._campaigns: dict[int, int] = {}
+
+    def takes(self, line: Line) -> bool:
+        """Tell whether the line still fits; if it does, its room is taken."""
+        brand, campaign, size = line.brand_id, line.campaign_id, abs(line.micros)
+        if brand not in self._brands:
+            self._brands[brand] = _room(counting.account_of(self._moments[brand]))
+        if campaign not in self._campaigns:
+            self._campaigns[campaign] = _room(self._read[campaign])
+        if size > min(self._brands[brand], self._campaigns[campaign]):
+            return False
+        self._brands[brand] -= size
+        self._campaigns[campaign] -= size
+        return True
+
+
+def _room(account: Account) -> int:
+    return money.MAX_TOTAL - max(abs(account.spent_today), abs(account.spent_this_month))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Rows of a report on their way into the ledger, by their places; their brands are locked.
+
+    `lines` are those that may be recorded; the others have their answer in `results`, where every
+    row counts as recorded until it says otherwise. `room` is looked after only where a total might
+    get too large.
+    """
+
+    source: str
+    now: datetime
+    results: list[Result]
+    lines: dict[int, Line] = field(default_factory=dict)
+    room: Room | None = None
+
+
+class ReportRow(Protocol):
+    """A row of a report, whichever way a platform reports: it is of one campaign."""
+
+    @property
+    def campaign_id(self) -> int:
+        """The campaign's primary key."""
+
+
+RowT = TypeVar("RowT", bound=ReportRow)
+
+
 class _Rows(NamedTuple):
     """Lines, column by column."""
 
@@ -122,15 +176,33 @@ def record(events: Sequence[SpendEvent], *, source: str, now: datetime) -> Recei
     Whoever reads "recorded" can already read the pauses that it caused. Raises ``ValueError`` for a
     source that is no name and for more than `MAX_BATCH` events.
     """
+    return take(events, examine, _enter, what="events", source=source, now=now)
+
+
+def take(
+    rows: Sequence[RowT],
+    examine: Callable[[RowT, Moment | None, datetime], Line | Result],
+    enter: Callable[[Batch], Sequence[Line]],
+    *,
+    what: str,
+    source: str,
+    now: datetime,
+) -> Receipt:
+    """Take the rows of a report in: the flow of every way of reporting (see `record`).
+
+    `examine` says of a row what it would be in the ledger, or why it cannot be. `enter` runs under
+    the lock of the brands: it inserts what is new of a batch and returns it, and answers the rest.
+    `what` the rows are called where their number is refused.
+    """
     if problem := unfit_text(source, MAX_SOURCE):
         raise ValueError(f"source: {problem}")
-    if len(events) > MAX_BATCH:
-        raise ValueError(f"events: {len(events)} in one batch; {MAX_BATCH} are the most")
+    if len(rows) > MAX_BATCH:
+        raise ValueError(f"{what}: {len(rows)} in one batch; {MAX_BATCH} are the most")
     try:
-        return settle(lambda: _record(events, source, now))
+        return settle(lambda: _take(rows, examine, enter, source, now))
     except TotalTooLarge:
         # Hardly ever. What would not fit is looked for only now, and only that is rejected.
-        return settle(lambda: _record(events, source, now, carefully=True))
+        return settle(lambda: _take(rows, examine, enter, source, now, carefully=True))
 
 
 def moments_of(campaign_ids: Iterable[int], now: datetime) -> dict[int, Moment]:
@@ -154,29 +226,27 @@ def examine(event: SpendEvent, moment: Moment | None, now: datetime) -> Line | R
     `moment` is that of the campaign's brand; ``None`` when there is no such campaign.
     """
     if moment is None:
-        return _rejected(
-            "unknown_campaign", "campaign", f"there is no campaign {event.campaign_id}"
-        )
+        return rejected("unknown_campaign", "campaign", f"there is no campaign {event.campaign_id}")
     try:
         micros = money.parse_micros(event.amount)
     except InvalidAmount as error:
-        return _rejected("invalid_amount", "amount", str(error))
+        return rejected("invalid_amount", "amount", str(error))
     if event.external_id is not None and (problem := unfit_text(event.external_id, MAX_ID)):
-        return _rejected("invalid_external_id", "external_id", problem)
+        return rejected("invalid_external_id", "external_id", problem)
     brand = moment.brand
     if event.currency is not None and event.currency != brand.currency:
-        return _rejected(
+        return rejected(
             "wrong_currency",
             "currency",
             f"{event.currency[:20]!r} is not the brand's currency; amounts are not converted, "
             f"give them in {brand.currency}",
         )
     if event.occurred_at is not None and (late := _unfit_instant(event.occurred_at, now)):
-        return _rejected(late[0], "occurred_at", late[1])
+        return rejected(late[0], "occurred_at", late[1])
     day = event.date
     if day is None:
         if event.occurred_at is None:
-            return _rejected("date_missing", "date", "say when it was spent: date or occurred_at")
+            return rejected("date_missing", "date", "say when it was spent: date or occurred_at")
         # The reporter's clock may be ahead of ours; by ours it cannot have happened after now.
         day = min(event.occurred_at, now).astimezone(moment.zone).date()
     today = moment.day.date
@@ -205,39 +275,63 @@ def unfit_text(text: str, longest: int) -> str:
     return ""
 
 
-def _record(
-    events: Sequence[SpendEvent], source: str, now: datetime, *, carefully: bool = False
+def rejected(code: str, field: str, words: str) -> Result:
+    """Return the answer to what cannot be meant: a stable code, what is wrong, and the remedy."""
+    return Result(Answer.REJECTED, code, field, words)
+
+
+def too_large(field: str) -> Result:
+    """Return the answer to an amount that a total has no room for."""
+    return rejected("total_too_large", field, "the total would be larger than can be kept")
+
+
+def _take(
+    rows: Sequence[RowT],
+    examine: Callable[[RowT, Moment | None, datetime], Line | Result],
+    enter: Callable[[Batch], Sequence[Line]],
+    source: str,
+    now: datetime,
+    *,
+    carefully: bool = False,
 ) -> Receipt:
-    brand_of = _brands_of(event.campaign_id for event in events)
+    brand_of = _brands_of(row.campaign_id for row in rows)
     turned = rollover.turn(rollover.lock(set(brand_of.values()), now), now, thoroughly=False)
     enforcement.note_troubles(turned.troubles, now)
     moments = turned.by_brand()
     read = counting.accounts(brand_of, moments)
 
-    results: list[Result] = [RECORDED] * len(events)
-    lines: dict[int, Line] = {}
-    for at, event in enumerate(events):
-        account = read.get(event.campaign_id)
+    batch = Batch(
+        source=source,
+        now=now,
+        results=[RECORDED] * len(rows),
+        room=Room(moments, read) if carefully else None,
+    )
+    for at, row in enumerate(rows):
+        account = read.get(row.campaign_id)
         if account and account.brand_id in turned.troubles:
-            results[at] = _rejected(
+            batch.results[at] = rejected(
                 "brand_in_trouble", "campaign", f"its brand: {turned.troubles[account.brand_id]}"
             )
             continue
-        examined = examine(event, moments[account.brand_id] if account else None, now)
+        examined = examine(row, moments[account.brand_id] if account else None, now)
         if isinstance(examined, Result):
-            results[at] = examined
+            batch.results[at] = examined
         else:
-            lines[at] = examined
-    for at in _too_large(lines, moments, read, source) if carefully else ():
-        results[at] = _rejected(
-            "total_too_large", "amount", "the total would be larger than can be kept"
-        )
-        del lines[at]
+            batch.lines[at] = examined
 
-    recorded = _insert_new(lines, results, source, now)
+    recorded = enter(batch)
     to_decide = counting.count(recorded, moments, read)
     outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND, actor=source)
-    return Receipt(results=tuple(results), paused=outcome.paused, resumed=outcome.resumed)
+    return Receipt(results=tuple(batch.results), paused=outcome.paused, resumed=outcome.resumed)
+
+
+def _enter(batch: Batch) -> list[Line]:
+    """Insert the events of `batch` that are new, and return them."""
+    lines = dict(batch.lines)
+    for at in _too_large(lines, batch.room, batch.source) if batch.room else ():
+        batch.results[at] = too_large("amount")
+        del lines[at]
+    return _insert_new(lines, batch.results, batch.source, batch.now)
 
 
 def _insert_new(
@@ -254,17 +348,17 @@ def _insert_new(
         for at, line in lines.items()
         if line.external_id is None or firsts[line.external_id] == at
     ]
-    inserted = _insert(to_insert, source, now)
+    inserted = insert(to_insert, source, now)
     if len(inserted) == len(firsts) and len(to_insert) == len(lines):
         return to_insert  # nearly always
-    known = _recorded(source, [key for key in firsts if key not in inserted])
+    known = recorded_under(source, [key for key in firsts if key not in inserted])
     recorded = []
     for at, line in lines.items():
         key = line.external_id
         if key is None or (key in inserted and firsts[key] == at):
             recorded.append(line)
         else:
-            results[at] = _compared(line, lines[firsts[key]] if key in inserted else known[key])
+            results[at] = compared(line, lines[firsts[key]] if key in inserted else known[key])
     return recorded
 
 
@@ -280,39 +374,18 @@ def _brands_of(campaign_ids: Iterable[int]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def _too_large(
-    lines: Mapping[int, Line],
-    moments: Mapping[int, Moment],
-    read: Mapping[int, Account],
-    source: str,
-) -> list[int]:
+def _too_large(lines: Mapping[int, Line], room: Room, source: str) -> list[int]:
     """Return the places of events after which a total might not fit the database's integer."""
     # What was recorded before takes no room and is answered as what it is.
-    known = _recorded(source, [line.external_id for line in lines.values() if line.external_id])
-    room: dict[tuple[str, int], int] = {}
-    refused = []
-    for at, line in lines.items():
-        if line.external_id in known:
-            continue
-        brand_key, campaign_key = ("brand", line.brand_id), ("campaign", line.campaign_id)
-        if brand_key not in room:
-            room[brand_key] = _room(counting.account_of(moments[line.brand_id]))
-        if campaign_key not in room:
-            room[campaign_key] = _room(read[line.campaign_id])
-        size = abs(line.micros)
-        if size > min(room[brand_key], room[campaign_key]):
-            refused.append(at)
-        else:
-            room[brand_key] -= size
-            room[campaign_key] -= size
-    return refused
+    known = recorded_under(
+        source, [line.external_id for line in lines.values() if line.external_id]
+    )
+    return [
+        at for at, line in lines.items() if line.external_id not in known and not room.takes(line)
+    ]
 
 
-def _room(account: Account) -> int:
-    return money.MAX_TOTAL - max(abs(account.spent_today), abs(account.spent_this_month))
-
-
-def _insert(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
+def insert(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
     """Insert rows of the ledger; return the external ids that were new. Rows without one always are.
 
     In the order of their ids, so that two batches with the same ids wait for each other and do not
@@ -322,7 +395,7 @@ def _insert(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
         return set()
     rows = _Rows._make(zip(*sorted(lines, key=lambda line: line.external_id or ""), strict=True))
     is_worth_it = connection.vendor == "postgresql" and len(lines) >= COPIED_FROM
-    if is_worth_it and not _recorded(source, [key for key in rows.external_ids[-1:] if key]):
+    if is_worth_it and not recorded_under(source, [key for key in rows.external_ids[-1:] if key]):
         # Most batches are new from the first row to the last; those that came before do not get here.
         with suppress(IntegrityError), transaction.atomic():
             return _copy(rows, source, now)
@@ -371,7 +444,7 @@ def _insert_missing(rows: _Rows, source: str, now: datetime) -> set[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Before:
+class Before:
     """What was recorded under an id."""
 
     campaign_id: int
@@ -380,7 +453,8 @@ class _Before:
     occurred_at: datetime | None
 
 
-def _recorded(source: str, external_ids: Sequence[str]) -> dict[str, _Before]:
+def recorded_under(source: str, external_ids: Sequence[str]) -> dict[str, Before]:
+    """Return what `source` recorded under these ids; those that are new are left out."""
     rows = (
         row
         for chunk in chunks(external_ids)
@@ -389,13 +463,14 @@ def _recorded(source: str, external_ids: Sequence[str]) -> dict[str, _Before]:
         )
     )
     return {
-        external_id: _Before(campaign_id, day, money.to_micros(amount), occurred_at)
+        external_id: Before(campaign_id, day, money.to_micros(amount), occurred_at)
         for external_id, campaign_id, day, amount, occurred_at in rows
         if external_id is not None
     }
 
 
-def _compared(line: Line, before: Line | _Before) -> Result:
+def compared(line: Line, before: Line | Before) -> Result:
+    """Return the answer to a line whose id was recorded before: a duplicate, or a conflict."""
     # Without a date its day followed from `occurred_at`, in a zone that may have changed since.
     same_day = line.date == before.date or (
         not line.date_was_given and line.occurred_at == before.occurred_at
@@ -413,11 +488,11 @@ def _compared(line: Line, before: Line | _Before) -> Result:
 
 def _unfit_day(day: date, today: date, zone_name: str) -> Result | None:
     if day > today:
-        return _rejected(
+        return rejected(
             "future_date", "date", f"{day} is in the future; it is {today} in {zone_name}"
         )
     if day < (oldest := today - timedelta(days=settings.SPEND_MAX_AGE_DAYS)):
-        return _rejected(
+        return rejected(
             "date_too_old",
             "date",
             f"{day} is too long ago; the oldest day that is accepted is {oldest} "
@@ -437,7 +512,3 @@ def _unfit_instant(instant: datetime, now: datetime) -> tuple[str, str] | None:
         words += f"{settings.SPEND_MAX_AGE_DAYS} days are the most (SPEND_MAX_AGE_DAYS)"
         return "date_too_old", words
     return None
-
-
-def _rejected(code: str, field: str, words: str) -> Result:
-    return Result(Answer.REJECTED, code, field, words)

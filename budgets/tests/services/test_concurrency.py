@@ -22,7 +22,8 @@ from django.db import OperationalError, connection, connections, transaction
 
 from budgets.models import Brand, Campaign, Spend, StatusChange
 from budgets.services import editing, ingestion, passes, queue, reconciliation
-from budgets.services.ingestion import Answer
+from budgets.services.ingestion import Answer, Receipt
+from budgets.services.to_date import ReportedSpend, record_to_date
 from budgets.tests.builders import (
     NOW,
     TODAY,
@@ -318,6 +319,66 @@ class TestOnPostgreSQL:
             list(Spend.objects.order_by("external_id").values_list("external_id", flat=True)) == ids
         )
         assert reconciliation.check() == []
+
+    @pytest.mark.parametrize("second", [10, 12, 7])
+    def test_of_two_reports_of_a_day_at_once_the_last_one_holds(
+        self, colleagues: Colleagues, second: int
+    ) -> None:
+        campaign = decided(make_campaign(make_brand(daily_budget=10)))
+
+        def report(amount: int) -> Callable[[], Receipt]:
+            row = ReportedSpend(campaign_id=campaign.pk, date=TODAY, spend_to_date=amount)
+            return lambda: record_to_date([row], source="platform", now=NOW)
+
+        with transaction.atomic():
+            list(Brand.objects.filter(pk=campaign.brand_id).locked())
+            one = colleagues.start(report(10))
+            until_waiting(1)
+            # Whoever waits for a lock gets it in the order of coming.
+            other = colleagues.start(report(second))
+            until_waiting(2)
+        receipts = [one.result(), other.result()]
+
+        assert receipts[0].paused == (campaign.pk,)
+        repeats = [receipt.count(Answer.DUPLICATE) for receipt in receipts]
+        assert repeats == [0, int(second == 10)]
+        amounts = Spend.objects.order_by("pk").values_list("amount", flat=True)
+        assert list(amounts) == ([10] if second == 10 else [10, second - 10])
+        assert totals(campaign) == totals(campaign.brand) == (second, second)
+        assert state(campaign) == ("brand_daily_budget" if second >= 10 else "")
+        assert_log_is_whole()
+
+    def test_reports_repeated_by_many_at_once_end_where_all_of_them_ended(
+        self, colleagues: Colleagues
+    ) -> None:
+        campaigns = [decided(make_campaign(make_brand(daily_budget=300))) for _ in range(4)]
+        days = [TODAY - timedelta(days=ago) for ago in range(3)]
+
+        def reporter(at: int) -> Callable[[], int]:
+            dice = random.Random(at)
+
+            def report() -> int:
+                recorded = 0
+                for hour in range(1, 25):
+                    rows = [
+                        ReportedSpend(campaign_id=one.pk, date=day, spend_to_date=hour * 10)
+                        for one in campaigns
+                        for day in days
+                    ]
+                    dice.shuffle(rows)
+                    receipt = record_to_date(rows, source="platform", now=NOW)
+                    recorded += receipt.count(Answer.RECORDED)
+                return recorded
+
+            return report
+
+        with no_deadlock():
+            recorded = colleagues.together(*[reporter(at) for at in range(6)])
+
+        assert sum(recorded) == Spend.objects.count() >= 24 * 12
+        for campaign in campaigns:
+            assert totals(campaign) == totals(campaign.brand) == (240, 720)
+        assert_log_is_whole()
 
     def test_ingestion_passes_and_an_operator_get_along(self, colleagues: Colleagues) -> None:
         # Midnights and opening hours of all of them fall into the hours that follow.
