@@ -1,6 +1,4 @@
-"""Where each page lives. Everything but health and sign-in asks for a signed-in person; the api
-asks for a key.
-"""
+"""Where each page lives. All but health and sign-in ask for a person, the api for a key."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -33,18 +33,23 @@ def principal_of(request: HttpRequest) -> Principal:
     return principal
 
 
+def allow(principal: Principal, scope: str) -> None:
+    """Raise 403 unless the key has `scope`."""
+    if not principal.may(scope):
+        raise Problem(
+            403,
+            "scope_missing",
+            f"this key lacks the scope {scope!r}; an administrator can create one with it",
+        )
+
+
 def requires(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Let only keys with `scope` call a router's function."""
 
     def guard(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            if not principal_of(request).may(scope):
-                raise Problem(
-                    403,
-                    "scope_missing",
-                    f"this key lacks the scope {scope!r}; an administrator can create one with it",
-                )
+            allow(principal_of(request), scope)
             return view(request, *args, **kwargs)
 
         return guarded

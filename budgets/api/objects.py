@@ -1,13 +1,12 @@
 """Brands and campaigns: lists, single ones, edits that decide at once, the operator's switch."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: django-ninja reads the types of decorated functions.
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Path, Query, Router
-from pydantic import BaseModel
+from ninja import Query, Router
+from pydantic import BaseModel, ConfigDict, Field
 
 from budgets.api import pages, rows
 from budgets.api.auth import principal_of, requires
@@ -21,13 +20,12 @@ from budgets.api.schemas import (
     CampaignEdit,
     CampaignOut,
     CampaignPage,
-    Id,
     ProblemOut,
 )
 from budgets.models import Brand, Campaign
 from budgets.models.campaign import HOLD_LABELS, CampaignQuerySet
 from budgets.services import editing
-from budgets.services.ingestion import unfit_text
+from budgets.services.ingestion import LARGEST_KEY, unfit_text
 from budgets.services.keys import Principal
 
 router = Router()
@@ -35,6 +33,8 @@ router = Router()
 
 class BrandFilters(BaseModel):
     """What a list of brands may be narrowed to."""
+
+    model_config = ConfigDict(extra="forbid")
 
     name: str | None = None
     is_active: bool | None = None
@@ -47,7 +47,9 @@ class BrandFilters(BaseModel):
 class CampaignFilters(BaseModel):
     """What a list of campaigns may be narrowed to."""
 
-    brand: Id | None = None
+    model_config = ConfigDict(extra="forbid")
+
+    brand: int | None = Field(default=None, ge=1, le=LARGEST_KEY)
     name: str | None = None
     external_id: str | None = None
     is_active: bool | None = None
@@ -69,14 +71,14 @@ def list_brands(request: HttpRequest, filters: Query[BrandFilters]) -> BrandPage
 
 @router.get("/brands/{brand_id}", response=BrandOut, tags=["brands"], summary="One brand")
 @requires("read")
-def get_brand(request: HttpRequest, brand_id: Path[Id]) -> BrandOut:
+def get_brand(request: HttpRequest, brand_id: int) -> BrandOut:
     """Return a brand with its budgets and what it spent."""
     return _brand_out(_brand(principal_of(request), brand_id))
 
 
 @router.patch("/brands/{brand_id}", response=BrandOut, tags=["brands"], summary="Edit a brand")
 @requires("manage")
-def patch_brand(request: HttpRequest, brand_id: Path[Id], edit: BrandEdit) -> BrandOut:
+def patch_brand(request: HttpRequest, brand_id: int, edit: BrandEdit) -> BrandOut:
     """Change what is sent, decide all its campaigns at once, and return the brand."""
     principal = principal_of(request)
     _save(_brand(principal, brand_id), edit, principal)
@@ -100,7 +102,7 @@ def list_campaigns(request: HttpRequest, filters: Query[CampaignFilters]) -> Cam
     "/campaigns/{campaign_id}", response=CampaignOut, tags=["campaigns"], summary="One campaign"
 )
 @requires("read")
-def get_campaign(request: HttpRequest, campaign_id: Path[Id]) -> CampaignOut:
+def get_campaign(request: HttpRequest, campaign_id: int) -> CampaignOut:
     """Return a campaign with its state in force and what it spent."""
     return _campaign_out(campaign_of(principal_of(request), campaign_id))
 
@@ -109,7 +111,7 @@ def get_campaign(request: HttpRequest, campaign_id: Path[Id]) -> CampaignOut:
     "/campaigns/{campaign_id}", response=CampaignOut, tags=["campaigns"], summary="Edit a campaign"
 )
 @requires("manage")
-def patch_campaign(request: HttpRequest, campaign_id: Path[Id], edit: CampaignEdit) -> CampaignOut:
+def patch_campaign(request: HttpRequest, campaign_id: int, edit: CampaignEdit) -> CampaignOut:
     """Change what is sent, decide at once, and return the campaign in its new state."""
     principal = principal_of(request)
     _save(campaign_of(principal, campaign_id), edit, principal)
@@ -124,7 +126,7 @@ def patch_campaign(request: HttpRequest, campaign_id: Path[Id], edit: CampaignEd
 )
 @requires("manage")
 @idempotent
-def pause(request: HttpRequest, campaign_id: Path[Id]) -> HttpResponse:
+def pause(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Switch it off until somebody switches it on; nothing automatic does."""
     return _switched(request, campaign_id, is_enabled=False)
 
@@ -137,14 +139,14 @@ def pause(request: HttpRequest, campaign_id: Path[Id]) -> HttpResponse:
 )
 @requires("manage")
 @idempotent
-def resume(request: HttpRequest, campaign_id: Path[Id]) -> HttpResponse:
+def resume(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Switch it on. It runs unless something else holds it: look at `hold`."""
     return _switched(request, campaign_id, is_enabled=True)
 
 
 def campaign_of(principal: Principal, campaign_id: int) -> Campaign:
     """Return a campaign with its brand; 404 for one that the key may not see, as for none."""
-    row = _campaigns(principal).filter(pk=campaign_id).first()
+    row = _campaigns(principal).filter(pk__among=_possible(campaign_id)).first()
     if row is None:
         raise not_found("campaign")
     return row
@@ -155,10 +157,15 @@ def _campaigns(principal: Principal) -> CampaignQuerySet:
 
 
 def _brand(principal: Principal, brand_id: int) -> Brand:
-    row = principal.brands().filter(pk=brand_id).first()
+    row = principal.brands().filter(pk__among=_possible(brand_id)).first()
     if row is None:
         raise not_found("brand")
     return row
+
+
+def _possible(pk: int) -> list[int]:
+    """Return a key for the database to look for; none that its integers cannot hold."""
+    return [pk] if 0 < pk <= LARGEST_KEY else []
 
 
 def _brand_out(brand: Brand) -> BrandOut:

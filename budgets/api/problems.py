@@ -55,7 +55,7 @@ def not_found(what: str) -> Problem:
 
 
 def invalid(errors: Sequence[FieldError]) -> Problem:
-    """Return what a request with wrong fields is answered with."""
+    """Return what a request with wrong fields (one at least) is answered with."""
     count = len(errors)
     detail = errors[0].message if count == 1 else f"{count} fields are wrong"
     return Problem(422, "invalid", f"{errors[0].field}: {detail}" if count == 1 else detail, errors)
@@ -114,7 +114,7 @@ def install(api: NinjaAPI) -> None:
     handle(ShapeError, _of_shape)
     handle(AuthenticationError, lambda _error: unauthorized())
     handle(Http404, lambda _error: not_found("page"))
-    handle(HttpError, lambda error: Problem(error.status_code, "bad_request", str(error)))
+    handle(HttpError, _of_ninja)
     handle(ValidationError, from_model)
     handle(RequestDataTooBig, _too_big)
     handle(SuspiciousOperation, lambda error: Problem(400, "bad_request", str(error)))
@@ -132,23 +132,51 @@ def unauthorized() -> Problem:
     )
 
 
+def method_not_allowed(allowed: str) -> Problem:
+    """Return what a method that an address does not know is answered with."""
+    detail = f"this address knows {allowed}"
+    return Problem(405, "method_not_allowed", detail, headers={"Allow": allowed})
+
+
+def of_fields(found: Sequence[Mapping[str, Any]], skip: int = 0) -> list[FieldError]:
+    """Return what pydantic found wrong, a line a field; without the first `skip` parts of its path."""
+    errors: dict[str, FieldError] = {}
+    for one in found:
+        parts = [str(part) for part in one["loc"][skip:] if part not in _VARIANTS]
+        name = ".".join(parts)
+        code, message = _WORDS.get(one["type"], (str(one["type"]), str(one["msg"])))
+        # Of a field that may be of several types each says what it is not: one will do.
+        errors.setdefault(name, FieldError(name, code, message))
+    return list(errors.values())
+
+
+_VARIANTS = {"int", "str", "decimal", "CampaignName"}
+"""What pydantic puts into a path to say which type of several it means."""
+_WORDS = {
+    "extra_forbidden": ("unknown_field", "is no field that can be sent here; leave it out"),
+    "missing": ("missing", "is missing; send it"),
+}
+
+
 def _of_shape(error: ShapeError) -> Problem:
-    return invalid(
-        [
-            FieldError(
-                ".".join(map(str, _path(found.get("loc", ())))),
-                str(found.get("type", "invalid")),
-                str(found.get("msg", "is wrong")),
-            )
-            for found in error.errors
-        ]
-        or [FieldError("", "invalid", "the request is wrong")]
-    )
+    # A path begins with where it came from and, in a body, the name of our function's parameter.
+    skips = {"body": 2, "query": 1, "path": 1, "header": 1}
+    found = [
+        field_error
+        for one in error.errors
+        for field_error in of_fields([one], skips.get(str(one["loc"][0]), 0) if one["loc"] else 0)
+    ]
+    distinct = {one.field: one for one in reversed(found)}
+    return invalid(list(reversed(distinct.values())))
 
 
-def _path(loc: Sequence[Any]) -> Sequence[Any]:
-    # Without where it came from and the name of the function's parameter: ("body", "batch", …).
-    return loc[2:] if loc[:1] == ("body",) else loc[1:]
+def _of_ninja(error: HttpError) -> Problem:
+    # It wraps whatever reading the body raised.
+    if isinstance(error.__cause__, Problem):
+        return error.__cause__
+    if isinstance(error.__cause__, RequestDataTooBig):
+        return _too_big(error.__cause__)
+    return Problem(error.status_code, "bad_request", str(error))
 
 
 def _too_big(_error: RequestDataTooBig) -> Problem:

@@ -10,9 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, 
 
 from budgets.core import money
 from budgets.core.decision import Hold
-from budgets.services.ingestion import LARGEST_KEY, MAX_BATCH, MAX_ID, MAX_SOURCE
+from budgets.services.ingestion import MAX_BATCH, MAX_ID, MAX_SOURCE
 
-Id = Annotated[StrictInt, Field(ge=1, le=LARGEST_KEY)]
 Money = Annotated[str, Field(pattern=r"^-?\d{1,13}\.\d{2,6}$", examples=["12.50"])]
 """An amount that we say."""
 
@@ -215,7 +214,11 @@ class CampaignPage(BaseModel):
 Budget = Annotated[
     Decimal | None,
     BeforeValidator(_amount),
-    Field(description="Null: no limit. 0: nothing may be spent.", json_schema_extra=_AMOUNT_SCHEMA),
+    Field(
+        ge=0,
+        description="Null: no limit. 0: nothing may be spent.",
+        json_schema_extra=_AMOUNT_SCHEMA,
+    ),
 ]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 

@@ -1,7 +1,6 @@
 """`POST /spend` and `/spend/to-date`: money that was spent, as events or as platforms' sums."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations`: django-ninja reads the types of decorated functions.
 import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
@@ -133,7 +132,12 @@ def _reported(row: ReportRow, references: References) -> ReportedSpend | Result:
     day = _day(row.date)
     if isinstance(day, Result):
         return day
-    return ReportedSpend(campaign, day, row.spend_to_date, row.currency)
+    return ReportedSpend(
+        campaign_id=campaign,
+        date=day,
+        spend_to_date=row.spend_to_date,
+        currency=row.currency,
+    )
 
 
 def _day(text: str) -> date | Result:

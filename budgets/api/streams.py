@@ -18,7 +18,7 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from budgets.api import bodies
-from budgets.api.problems import FieldError, Problem, invalid
+from budgets.api.problems import FieldError, Problem, invalid, of_fields
 from budgets.api.schemas import Event
 from budgets.api.spend import record, source_of, written
 from budgets.services.ingestion import Answer, Receipt, Result
@@ -95,9 +95,9 @@ def _event(line: bytes) -> Event | Result:
     except Problem as problem:
         return Result(Answer.REJECTED, problem.code, "", problem.detail)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(map(str, first["loc"]))
-        return Result(Answer.REJECTED, "invalid", path, f"{path}: {first['msg']}")
+        first = of_fields(error.errors(include_url=False))[0]
+        words = f"{first.field}: {first.message}"
+        return Result(Answer.REJECTED, first.code, first.field, words)
 
 
 def _body(request: HttpRequest) -> Any:

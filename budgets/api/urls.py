@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -12,7 +13,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
 from budgets.api import problems, streams
-from budgets.api.auth import Bearer
+from budgets.api.auth import Bearer, allow
 from budgets.api.problems import Problem
 from budgets.api.v1 import api
 
@@ -22,7 +23,6 @@ View = Callable[..., HttpResponseBase]
 def streamed(view: View) -> View:
     """Take streams out before django-ninja reads them into memory; leave the rest to `view`."""
 
-    @csrf_exempt
     def either(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method != "POST" or request.content_type != streams.MEDIA_TYPE:
             return view(request, *args, **kwargs)
@@ -30,6 +30,7 @@ def streamed(view: View) -> View:
             principal = Bearer()(request)
             if principal is None:
                 raise problems.unauthorized()
+            allow(principal, "spend:write")
             return streams.post(request, principal)
         except Problem as problem:
             return problems.answer(problem)
@@ -37,14 +38,38 @@ def streamed(view: View) -> View:
     return either
 
 
+def for_programs(view: View) -> View:
+    """Ask for a key and not for a session; answer a wrong method as any other problem."""
+
+    @login_not_required
+    @csrf_exempt
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            return problems.answer(problems.method_not_allowed(response.headers["Allow"]))
+        return response
+
+    return answered
+
+
+def unknown(_request: HttpRequest, **_kwargs: Any) -> HttpResponseBase:
+    """Answer every other address below the api."""
+    return problems.answer(problems.not_found("page"))
+
+
+def _view(pattern: URLPattern) -> View:
+    if pattern.name == "post_spend":
+        return streamed(pattern.callback)
+    # The root is only there to be reversed.
+    return unknown if pattern.name == "api-root" else pattern.callback
+
+
 def _patterns() -> list[URLPattern]:
-    patterns: list[URLPattern] = []
-    for pattern in api.urls[0]:
-        view = pattern.callback
-        if pattern.name == "post_spend":
-            view = streamed(view)
-        patterns.append(path(str(pattern.pattern), login_not_required(view), name=pattern.name))
-    return patterns
+    found = (pattern for pattern in api.urls[0] if isinstance(pattern, URLPattern))
+    return [
+        *(path(str(it.pattern), for_programs(_view(it)), name=it.name) for it in found),
+        path("<path:rest>", for_programs(unknown)),
+    ]
 
 
 app_name = "api-v1"
