@@ -1,15 +1,25 @@
-"""Brands and campaigns as programs see them."""
+"""Brands, campaigns and the log as programs see them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from budgets.api.schemas import BrandOut, CampaignOut, Spent
+from budgets.api.schemas import (
+    BrandOut,
+    CampaignOut,
+    ChangeOut,
+    ExplanationOut,
+    Instant,
+    PastStateOut,
+    ReasonOut,
+    Spent,
+)
 from budgets.core import money
-from budgets.models import Brand, Campaign
+from budgets.models import Brand, Campaign, StatusChange
+from budgets.queries.explain import Explanation, Limit, PastState
 from budgets.services import rollover
 from budgets.services.rollover import Moment
 
@@ -40,6 +50,77 @@ def campaigns_out(campaigns: Iterable[Campaign], now: datetime) -> list[Campaign
     rows = list(campaigns)
     moments = rollover.preview({row.brand_id: row.brand for row in rows}.values(), now)
     return [_campaign(row, moments) for row in rows]
+
+
+def changes_out(changes: Iterable[StatusChange]) -> list[ChangeOut]:
+    """Return rows of the log."""
+    return [
+        ChangeOut(
+            id=change.pk,
+            campaign=change.campaign_id,
+            brand=change.campaign.brand_id,
+            at=change.at.astimezone(UTC),
+            was_active=change.was_active,
+            is_active=change.is_active,
+            old_hold=change.old_hold,
+            hold=change.hold,
+            cause=change.cause,
+            actor=change.actor,
+            figures=change.figures,
+        )
+        for change in changes
+    ]
+
+
+def explanation_out(found: Explanation) -> ExplanationOut:
+    """Return what holds a campaign, for programs."""
+    return ExplanationOut(
+        is_active=found.is_active,
+        hold=found.hold,
+        reasons=[_reason(it.hold, it.words, it.limit) for it in found.reasons],
+        limits=[_reason(it.hold, "", it) for it in found.limits],
+        currency=found.currency,
+        allowed_start_hour=found.allowed_start_hour,
+        allowed_end_hour=found.allowed_end_hour,
+        timezone=found.zone,
+        local_time=found.local_time,
+        runs_again_at=_instant(found.runs_again_local),
+        next_change_at=_instant(found.next_change_local),
+        outlook=found.outlook,
+        lag=found.lag,
+        trouble=found.trouble,
+    )
+
+
+def past_out(found: PastState) -> PastStateOut:
+    """Return a past state, for programs."""
+    return PastStateOut(
+        is_active=found.is_active,
+        hold=found.hold,
+        since=found.since,
+        cause=found.cause,
+        actor=found.actor,
+        holds=list(found.holds),
+        spent=_money(found.spent),
+        budget=_money(found.budget),
+        currency=found.currency,
+        words=found.words,
+    )
+
+
+def _reason(hold: str, words: str, limit: Limit | None) -> ReasonOut:
+    return ReasonOut(
+        hold=hold,
+        words=words,
+        spent=limit and money.plain(limit.spent),
+        budget=limit and money.plain(limit.budget),
+        left=limit and money.plain(limit.left),
+        budget_needed=limit and money.plain(limit.budget_needed),
+    )
+
+
+def _instant(local: datetime | None) -> Instant | None:
+    return None if local is None else Instant(utc=local.astimezone(UTC), local=local)
 
 
 def _campaign(row: Campaign, moments: Mapping[int, Moment]) -> CampaignOut:

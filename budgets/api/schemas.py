@@ -255,6 +255,7 @@ class ChangeOut(BaseModel):
 
     id: int
     campaign: int
+    brand: int
     at: dt.datetime
     was_active: bool
     is_active: bool
@@ -277,6 +278,60 @@ class Serving(BaseModel):
     """Who may run now."""
 
     campaigns: list[int]
+
+
+class ReasonOut(BaseModel):
+    """One hold that applies; the figures are those of a budget's."""
+
+    hold: HoldName
+    words: str
+    spent: Money | None
+    budget: Money | None
+    left: Money | None = Field(description="What may still be spent.")
+    budget_needed: Money | None = Field(description="How high the budget must be to run now.")
+
+
+class Instant(BaseModel):
+    """An instant, in UTC and on the brand's clock."""
+
+    utc: dt.datetime
+    local: dt.datetime
+
+
+class ExplanationOut(BaseModel):
+    """A campaign's state in force, and everything that holds it now, the strongest reason first."""
+
+    is_active: bool
+    hold: HoldName
+    reasons: list[ReasonOut]
+    limits: list[ReasonOut] = Field(description="All budgets there are, reached or not.")
+    currency: str
+    allowed_start_hour: int
+    allowed_end_hour: int
+    timezone: str
+    local_time: dt.datetime | None
+    runs_again_at: Instant | None = Field(
+        description="When time alone lifts every hold; null: it never does, or nothing holds it."
+    )
+    next_change_at: Instant | None = Field(description="When time alone starts or stops it.")
+    outlook: str
+    lag: str = Field(description="Why the state in force is not what would be decided now.")
+    trouble: str
+
+
+class PastStateOut(BaseModel):
+    """The state that was in force at a past instant, from the log."""
+
+    is_active: bool
+    hold: HoldName
+    since: dt.datetime
+    cause: str
+    actor: str
+    holds: list[str]
+    spent: Money | None
+    budget: Money | None
+    currency: str
+    words: str
 
 
 class ProblemOut(BaseModel):
