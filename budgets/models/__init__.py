@@ -1,5 +1,6 @@
 """The nouns, their constraints and the words for sets of them."""
 
+from budgets.models.api_key import ApiKey, Scope
 from budgets.models.brand import Brand
 from budgets.models.campaign import Campaign, CampaignCannotMove
 from budgets.models.fields import AmountRefused, MoneyField
@@ -9,6 +10,7 @@ from budgets.models.status_change import Cause, StatusChange
 
 __all__ = [
     "AmountRefused",
+    "ApiKey",
     "AppendOnly",
     "Brand",
     "Campaign",
@@ -16,6 +18,7 @@ __all__ = [
     "Cause",
     "MoneyField",
     "PassRecord",
+    "Scope",
     "Spend",
     "StatusChange",
 ]
