@@ -356,6 +356,12 @@ UNFOLD = {
                         "admin:budgets_passrecord_changelist",
                         "budgets.view_passrecord",
                     ),
+                    entry(
+                        "API keys",
+                        "key",
+                        "admin:budgets_apikey_changelist",
+                        "budgets.view_apikey",
+                    ),
                     entry("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
                     entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
                 ],

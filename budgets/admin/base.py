@@ -10,10 +10,11 @@ from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ERROR_FLAG, SEARCH_VAR
-from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import IntegrityError, models
-from django.forms import ModelChoiceField, ModelForm
+from django.forms import ModelChoiceField, ModelForm, ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -102,6 +103,27 @@ class KeyOnlyAutocomplete(AutocompleteSelect):
         return super().optgroups(name, [key for key in value if is_key(str(key))], attrs)
 
 
+class KeysOnlyAutocomplete(AutocompleteSelectMultiple):
+    """The same for several."""
+
+    def optgroups(self, name: str, value: Any, attrs: Any = None) -> Any:
+        """Look up only what can be keys."""
+        return super().optgroups(name, [key for key in value if is_key(str(key))], attrs)
+
+
+class KeysField(ModelMultipleChoiceField):  # type: ignore[type-arg]  # at run time it takes none
+    """Several rows by their keys; one that no database takes is refused, not looked for."""
+
+    def clean(self, value: Any) -> Any:
+        """Say which cannot be a key."""
+        for key in value or ():
+            if not is_key(str(key)):
+                raise ValidationError(
+                    self.error_messages["invalid_pk_value"], "invalid_pk_value", {"pk": key}
+                )
+        return super().clean(value)
+
+
 class Admin(ModelAdmin):
     """A list that stays fast with millions of rows, and a form whose errors are words."""
 
@@ -182,6 +204,18 @@ class Admin(ModelAdmin):
         if db_field.name in self.get_autocomplete_fields(request):
             kwargs.setdefault("widget", KeyOnlyAutocomplete(db_field, self.admin_site))
         field: ModelChoiceField[Any] | None = super().formfield_for_foreignkey(
+            db_field, request, **kwargs
+        )
+        return field
+
+    def formfield_for_manytomany(
+        self, db_field: models.ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> ModelMultipleChoiceField[Any] | None:
+        """Offer several of a large table by autocomplete, too; take only what can be keys."""
+        kwargs.setdefault("form_class", KeysField)
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", KeysOnlyAutocomplete(db_field, self.admin_site))
+        field: ModelMultipleChoiceField[Any] | None = super().formfield_for_manytomany(
             db_field, request, **kwargs
         )
         return field

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from django.db.models import Max, Min, Q, QuerySet
 
 from budgets.core import money
-from budgets.models import Brand, Campaign, Spend
+from budgets.models import ApiKey, Brand, Campaign, Spend
 from budgets.services import ingestion
 from budgets.services.ingestion import DUPLICATE, Line, Result, rejected
 from budgets.services.rollover import Moment
@@ -78,13 +78,13 @@ class Directory:
                 return rejected(f"{column}_missing", column, f"is empty; name the {column}")
         brand = Brand.objects.filter(name=name.brand).first()
         if brand is None:
-            hint = _closest(name.brand, Brand.objects.order_by("pk"), ("name",))
+            hint = closest(name.brand, Brand.objects.order_by("pk"), ("name",))
             words = f"there is no brand {name.brand[:60]!r}; {hint or 'create it first'}"
             return rejected("unknown_brand", "brand", words)
         match sorted(_campaign_ids([name])[name]):
             case []:
                 campaigns = brand.campaigns.order_by("pk")
-                hint = _closest(name.campaign, campaigns, ("name", "external_id"))
+                hint = closest(name.campaign, campaigns, ("name", "external_id"))
                 words = (
                     f"{brand.name[:60]!r} has no campaign {name.campaign[:60]!r}; "
                     f"{hint or 'create it first'}"
@@ -146,8 +146,10 @@ def _campaign_ids(names: Iterable[Named]) -> dict[Named, set[int]]:
     return ids
 
 
-def _closest(
-    text: str, rows: QuerySet[Brand] | QuerySet[Campaign], columns: tuple[str, ...]
+def closest(
+    text: str,
+    rows: QuerySet[Brand] | QuerySet[Campaign] | QuerySet[ApiKey],
+    columns: tuple[str, ...],
 ) -> str:
     """Return "did you mean …?" for the name nearest to `text`, letters' case aside."""
     known: dict[str, str] = {}

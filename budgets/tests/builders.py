@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from django.db import connection
 
 from budgets.models import Brand, Campaign, Spend, StatusChange
-from budgets.services import ingestion, passes
+from budgets.services import ingestion, keys, passes
 from budgets.services.ingestion import Receipt, SpendEvent
+from budgets.services.keys import Principal
 
 _numbers = itertools.count(1)
 
@@ -41,6 +43,33 @@ def make_campaign(brand: Brand | None = None, **fields: Any) -> Campaign:
     """Create a campaign, switched on and open all day, of `brand` or of a brand of its own."""
     values = {"name": f"Campaign {next(_numbers)}", **fields}
     return Campaign.objects.create(brand=brand or make_brand(), **values)
+
+
+def make_key(*brands: Brand, name: str = "ad server", scopes: Iterable[str] = ("read",)) -> str:
+    """Create an API key that sees `brands`, all when none is named; return its secret."""
+    return keys.create(name, scopes, brands, now=NOW)[1]
+
+
+def who_shows(secret: str) -> Principal:
+    """Return whose secret it is; it must be somebody's."""
+    principal = keys.authenticate(secret, now=NOW)
+    assert principal is not None
+    return principal
+
+
+def is_accepted(secret: str) -> bool:
+    """Tell whether a program with this secret is let in."""
+    return keys.authenticate(secret, now=NOW) is not None
+
+
+def everything_stored() -> str:
+    """Return all that is in the database, as text."""
+    texts = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")  # noqa: S608  # its own
+            texts.append(repr(cursor.fetchall()))
+    return "\n".join(texts)
 
 
 def decided(row: RowT, now: dt.datetime = NOW) -> RowT:

@@ -9,8 +9,9 @@ from django.contrib.auth.models import User
 from django.contrib.staticfiles import finders
 from django.test import Client
 
-from budgets.tests.admin.conftest import html, told
-from budgets.tests.builders import TODAY, decided, make_brand, make_campaign, spend
+from budgets.services import keys
+from budgets.tests.admin.conftest import errors, html, told
+from budgets.tests.builders import NOW, TODAY, decided, make_brand, make_campaign, spend
 
 pytestmark = pytest.mark.django_db
 
@@ -20,6 +21,7 @@ LISTS = [
     "/admin/budgets/spend/",
     "/admin/budgets/statuschange/",
     "/admin/budgets/passrecord/",
+    "/admin/budgets/apikey/",
     "/admin/django_celery_beat/periodictask/",
     "/admin/django_celery_beat/intervalschedule/",
     "/admin/auth/user/",
@@ -67,6 +69,7 @@ QUERIES = [
     "_facets=True",
     "_popup=1",
     "_to_field=nonsense",
+    "state=maybe",
     "groups__id__exact=xyz",
     f"groups__id__exact={HUGE}",
 ]
@@ -77,6 +80,7 @@ def rows() -> None:
     brand = make_brand(daily_budget=1)
     spend(make_campaign(brand), 1, date=TODAY)
     decided(brand)
+    keys.create("ad server", ["read"], [brand], now=NOW)
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query[:40])
@@ -100,8 +104,17 @@ def test_no_page_fails_on_a_key_that_cannot_be(
 
 @pytest.mark.parametrize("value", ["xyz", HUGE, "-1", "1%00", "", "%F0%9F%92%A5"])
 def test_no_form_fails_on_a_proposed_key(ana: Client, rows: None, value: str) -> None:
-    for path in ("/admin/budgets/campaign/add/?brand=", "/admin/budgets/spend/add/?campaign="):
-        assert ana.get(f"{path}{value}").status_code == 200
+    for form in ("campaign/add/?brand=", "spend/add/?campaign=", "apikey/add/?brands="):
+        assert ana.get(f"/admin/budgets/{form}{value}").status_code == 200
+
+
+@pytest.mark.parametrize("key", ["xyz", HUGE, "1\x00", "-1", "²"])
+def test_no_form_fails_on_one_of_several_keys(ana: Client, key: str) -> None:
+    form = {"username": "bo", "is_staff": "on", "date_joined_0": "2026-11-24", "groups": [key]}
+
+    response = ana.post(f"/admin/auth/user/{User.objects.get().pk}/change/", form)
+
+    assert "is not a valid value" in errors(response)["groups"][0]
 
 
 @pytest.mark.parametrize("key", ["xyz", HUGE, "", "1\x00", "-1", "²"])
@@ -121,6 +134,7 @@ def test_no_action_fails_on_a_selected_key(ana: Client, rows: None, key: str) ->
 def test_no_autocomplete_fails_on_what_is_typed(ana: Client, rows: None, query: str) -> None:
     for path, model, field in (
         ("/admin/autocomplete/", "campaign", "brand"),
+        ("/admin/autocomplete/", "apikey", "brands"),
         ("/admin/budgets/spend/campaigns/", "spend", "campaign"),
     ):
         where = f"app_label=budgets&model_name={model}&field_name={field}"
@@ -146,7 +160,8 @@ def test_whoever_loses_a_race_for_a_name_is_told_so(
 
 
 def test_pages_name_no_other_host_and_every_file_they_name_is_here(ana: Client, rows: None) -> None:
-    paths = [*LISTS, "/admin/", "/admin/budgets/campaign/add/", "/admin/budgets/spend/add/"]
+    forms = [f"/admin/budgets/{model}/add/" for model in ("campaign", "spend", "apikey")]
+    paths = [*LISTS, "/admin/", *forms]
     for path in paths:
         page = html(ana.get(path))
 
