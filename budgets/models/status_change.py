@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
 
 from budgets.models.campaign import HOLD_CHOICES, Campaign
+from budgets.models.commit_order import FirstUnused, Stamp
 from budgets.models.spend import AppendOnlyModel, AppendOnlyQuerySet
 
 
@@ -25,12 +26,17 @@ class Cause(models.TextChoices):
 class StatusChangeQuerySet(AppendOnlyQuerySet["StatusChange"]):
     """Rows of the log."""
 
+    def from_elsewhere(self) -> Self:
+        """Rows that another database wrote and this one could not yet: of a restored dump."""
+        return self.filter(xid__gte=FirstUnused())
+
 
 class StatusChange(AppendOnlyModel):
     """One change of a campaign's `is_active` or `hold`, written in the transaction that made it.
 
     `figures` are what decided: every hold that applied (`holds`), and for a budget its `spent` and
-    `budget` in the brand's `currency`, as decimal strings.
+    `budget` in the brand's `currency`, as decimal strings. Readers that go on from where they were
+    read in the order (`xid`, id), which the database gives: see `commit_order`.
     """
 
     campaign = models.ForeignKey(
@@ -44,6 +50,7 @@ class StatusChange(AppendOnlyModel):
     cause = models.CharField(max_length=16, choices=Cause)
     actor = models.CharField(max_length=200, blank=True, default="")
     figures: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict)
+    xid = models.BigIntegerField(db_default=Stamp(), editable=False)
 
     objects = models.Manager.from_queryset(StatusChangeQuerySet)()
 
@@ -57,7 +64,13 @@ class StatusChange(AppendOnlyModel):
         ]
         indexes = [
             models.Index(fields=["campaign", "id"], name="status_change_by_campaign"),
+            # The feed of changes, and the version of what is active.
+            models.Index(fields=["xid", "id"], name="status_change_feed"),
         ]
+
+    def start(self) -> None:
+        """Prepare a new row, a copy of another one too: the database says where it belongs."""
+        self.xid = StatusChange.xid.field.get_default()
 
     def __str__(self) -> str:
         return f"{self.old_hold or 'active'} → {self.hold or 'active'}"

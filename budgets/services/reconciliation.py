@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db import connection, transaction
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 
-from budgets.models import Brand, Campaign, StatusChange
+from budgets.models import Brand, Campaign, StatusChange, sets
 from budgets.models.brand import AT_ONCE
+from budgets.models.commit_order import ROOM, SHIFT
 from budgets.services import queue, rollover, totals
 from budgets.services.enforcement import Outcome, Trigger, look_at
 from budgets.services.queue import BATCH
@@ -45,7 +47,11 @@ def check(*, log_after: int = 0) -> list[Finding]:
             finding.look(ids)
     broken = _Found("log_broken", "status changes that do not begin where the one before ended")
     broken.take(_log_broken(log_after))
-    return [finding.told() for finding in [*found, broken] if finding.count]
+    ahead = _Found(
+        "log_ahead", "status changes of a restored dump, behind which no reader sees new"
+    )
+    ahead.take(StatusChange.objects.from_elsewhere())
+    return [finding.told() for finding in [*found, broken, ahead] if finding.count]
 
 
 def newest_change() -> int:
@@ -57,8 +63,10 @@ def newest_change() -> int:
 def repair(now: datetime) -> Outcome:
     """Sum the totals of brands that are off anew from the ledger, and look at every brand.
 
-    That brings state and log together as well.
+    That brings state and log together as well. Before that a restored log gets its place before all
+    that is written here.
     """
+    _lift_log()
     outcome = Outcome()
     for ids in queue.batches(BRANDS):
         off = set(_campaigns_off(ids).values_list("brand_id", flat=True))
@@ -73,6 +81,31 @@ def repair(now: datetime) -> Outcome:
             outcome += settle(recount)
     # Brands are those repaired; what the sweep looked at besides is none of them.
     return outcome + replace(queue.sweep(now), brands=0)
+
+
+def _lift_log() -> None:
+    """Have all that is written here be told behind what a restored dump brought along.
+
+    What was written here since the dump was restored is told anew, behind it.
+    """
+    log = sets.name_of(StatusChange)
+    with transaction.atomic(), connection.cursor() as cursor:
+        if connection.vendor != "postgresql":
+            # Only a log that was moved here from PostgreSQL has such rows.
+            if StatusChange.objects.from_elsewhere().exists():
+                cursor.execute(f"UPDATE {log} SET xid = 0 WHERE xid > 0")  # noqa: S608  # names of ours
+            return
+        if not StatusChange.objects.from_elsewhere().exists():
+            return
+        # Who has written a change commits first; who is about to write one then does so lifted.
+        cursor.execute(f"LOCK TABLE {log} IN SHARE ROW EXCLUSIVE MODE")
+        restored = StatusChange.objects.from_elsewhere().aggregate(xid=Max("xid"), pk=Max("pk"))
+        lifted = (restored["xid"] // ROOM + 1) * ROOM
+        cursor.execute(
+            f"CREATE OR REPLACE FUNCTION {SHIFT} RETURNS bigint LANGUAGE sql STABLE"
+            f" AS 'SELECT {lifted}::bigint'"
+        )
+        cursor.execute(f"UPDATE {log} SET xid = DEFAULT WHERE id > %s", [restored["pk"]])  # noqa: S608  # names of ours
 
 
 @dataclass(slots=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.conf import settings
 from django.db import connection
 
+from budgets.tests.colleagues import Colleagues, sessions_of_others
+from budgets.tests.waiting import until
 from django_celery_budget import broker
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -43,3 +46,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(f"database: {database}; broker: {redis}; browser: {CHROMIUM}")
     for marker, missing in lacks():
         terminalreporter.write_line(f"NOT RUN, the tests marked {marker!r}: {missing}", yellow=True)
+
+
+@pytest.fixture
+def colleagues() -> Iterator[Colleagues]:
+    """Threads that work beside the test, and have hung up when it is over."""
+    with ThreadPoolExecutor(16) as pool:
+        yield Colleagues(pool)
+    if connection.vendor == "postgresql":
+        # Their sessions end a moment after they hung up; the next test wants the tables alone.
+        until(lambda: sessions_of_others() == 0)

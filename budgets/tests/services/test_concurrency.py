@@ -8,17 +8,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError, connection, connections, transaction
+from django.db import OperationalError, transaction
 
 from budgets.models import Brand, Campaign, Spend, StatusChange
 from budgets.services import editing, ingestion, passes, queue, reconciliation
@@ -37,85 +36,25 @@ from budgets.tests.builders import (
     totals,
     write_spend,
 )
+from budgets.tests.colleagues import (
+    ON_POSTGRESQL,
+    WAITING,
+    Colleagues,
+    asked,
+    sessions_of_others,
+    until_waiting,
+)
 from budgets.tests.waiting import PATIENCE, until
-
-ON_POSTGRESQL = [
-    pytest.mark.postgres,
-    pytest.mark.django_db(transaction=True, serialized_rollback=True),
-]
-T = TypeVar("T")
-
-
-class Colleagues:
-    """Threads that work beside the test, each on a database connection of its own."""
-
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
-
-    def start(self, job: Callable[[], T]) -> Future[T]:
-        def work() -> T:
-            try:
-                return job()
-            finally:
-                connections.close_all()
-
-        return self._pool.submit(work)
-
-    def together(self, *jobs: Callable[[], T]) -> list[T]:
-        """Run all at once; raise what any of them raised."""
-        gate = threading.Barrier(len(jobs))
-
-        def through(job: Callable[[], T]) -> Callable[[], T]:
-            def enter() -> T:
-                gate.wait(PATIENCE)
-                return job()
-
-            return enter
-
-        return [future.result() for future in [self.start(through(job)) for job in jobs]]
-
-
-@pytest.fixture
-def colleagues() -> Iterator[Colleagues]:
-    with ThreadPoolExecutor(16) as pool:
-        yield Colleagues(pool)
-    if connection.vendor == "postgresql":
-        # Their sessions end a moment after they hung up; the next test wants the tables alone.
-        until(lambda: _sessions_of_others() == 0)
-
-
-def _asked(statement: str, *params: str | int) -> Any:
-    with connection.cursor() as cursor:
-        # Else the first look at other sessions would last for the whole transaction.
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(statement, params)
-        return cursor.fetchone()[0]
-
-
-def _sessions_of_others() -> int:
-    found = _asked(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-    return int(found)
-
-
-WAITING = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-
-
-def until_waiting(count: int) -> None:
-    """Return when that many colleagues wait for a lock."""
-    until(lambda: _asked(f"SELECT count(*) {WAITING}") == count)
 
 
 @contextmanager
 def no_deadlock() -> Iterator[None]:
     """Watch the server's own counter: a deadlock that is tried again succeeds, a second later."""
     counter = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-    before = _asked(counter)
+    before = asked(counter)
     yield
-    until(lambda: _sessions_of_others() == 0)  # a session reports its numbers when it ends
-    assert _asked(counter) == before
+    until(lambda: sessions_of_others() == 0)  # a session reports its numbers when it ends
+    assert asked(counter) == before
 
 
 def assert_log_is_whole() -> None:
@@ -280,7 +219,7 @@ class TestOnPostgreSQL:
             list(Campaign.objects.filter(pk=campaigns[-1].pk).select_for_update())
             one_pass = colleagues.start(lambda: queue.drain(NOW))
             until_waiting(1)
-            _asked(f"SELECT pg_terminate_backend(pid) {WAITING}")
+            asked(f"SELECT pg_terminate_backend(pid) {WAITING}")
             error = one_pass.exception(PATIENCE)
         assert isinstance(error, OperationalError)
 

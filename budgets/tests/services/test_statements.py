@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from budgets.models import Brand, Campaign, Spend
 from budgets.services import ingestion, passes
@@ -15,17 +13,11 @@ from budgets.services.ingestion import Answer
 from budgets.services.queue import BATCH
 from budgets.services.transactions import ROWS
 from budgets.tests.builders import NOW, TODAY, event, make_brand, make_campaign
+from budgets.tests.statements import plan_of, statements
 
 pytestmark = pytest.mark.django_db
 
 TOMORROW = NOW + timedelta(days=1)
-
-
-def statements(work: Callable[[], object]) -> list[str]:
-    """Return what `work` says to the database."""
-    with CaptureQueriesContext(connection) as captured:
-        work()
-    return [query["sql"] for query in captured]
 
 
 def populate(brands: int, campaigns: int, *, spent_rows: int = 0) -> None:
@@ -138,14 +130,6 @@ def test_an_idle_pass_over_100_000_campaigns_costs_as_much_as_over_100() -> None
         assert index in plan
         assert "Seq Scan" not in plan
         assert "SCAN" not in plan
-
-
-def plan_of(sql: str) -> str:
-    """Return how the database goes about it."""
-    explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
-    with connection.cursor() as cursor:
-        cursor.execute(f"{explain} {sql}")
-        return "\n".join(str(row[-1]) for row in cursor.fetchall())
 
 
 def test_ingestion_costs_by_chunks_not_by_events() -> None:
