@@ -93,7 +93,10 @@ def test_the_start_told_is_the_one_after_every_hold() -> None:
         ({"ends_on": "2026-11-23"}, "Its flight ended with 23 Nov 2026", None),
         ({"is_enabled": False}, "An operator switched it off.", None),
         ({"daily_budget": 0}, "0.00 of 0.00 USD spent today", None),
-        ({"starts_on": "2028-01-01"}, "Its flight begins on 1 Jan 2028", None),
+        ({"starts_on": "2028-01-01"}, "Its flight begins on 1 Jan 2028", "2028-01-01T00:00Z"),
+        ({"starts_on": "9999-12-31"}, "Its flight begins on 31 Dec 9999", None),
+        ({"starts_on": "2028-01-01", "daily_budget": 0}, "0.00 of 0.00 USD spent today", None),
+        ({"monthly_budget": 0}, "0.00 of 0.00 USD spent in November", None),
     ],
 )
 def test_other_holds_say_why_and_whether_time_lifts_them(
@@ -108,7 +111,7 @@ def test_other_holds_say_why_and_whether_time_lifts_them(
     assert sentence in words(campaign)
     assert told.next_change_at == (at(starts_at) if starts_at else None)
     if starts_at is None:
-        assert told.outlook == "Time alone does not start it within 62 days."
+        assert told.outlook == "Time alone does not start it."
 
 
 def test_a_brand_that_is_off_is_named() -> None:
