@@ -20,10 +20,10 @@ from unfold.contrib.filters.admin import (
 from budgets.admin import figures
 from budgets.admin.base import COUNTED, LONGEST_TERM, Form, column, number
 from budgets.admin.editing import EditingAdmin
-from budgets.admin.figures import HOLD_COLOURS, badge, decided_by, html
+from budgets.admin.figures import HOLD_COLOURS, badge, html
 from budgets.models import Brand, Campaign, Spend, StatusChange
 from budgets.models.campaign import HOLD_LABELS
-from budgets.queries.explain import explain, hours_in_words
+from budgets.queries.explain import decided_by, explain, hours_in_words
 from budgets.services import editing, rollover
 from budgets.services.enforcement import Outcome
 from budgets.services.transactions import ROWS, chunks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -95,15 +94,6 @@ def this_month(purse: Purse, currency: str) -> Figure:
         currency=currency,
         is_reached=purse.month_is_spent,
     )
-
-
-def decided_by(figures: Mapping[str, str | None]) -> str:
-    """Write the figures of a status change: '100.00 of 100.00 USD'; empty without a budget."""
-    spent, budget, currency = (figures.get(key) for key in ("spent", "budget", "currency"))
-    if spent is None:
-        return ""
-    limit = "without a limit" if budget is None else f"of {amount(Decimal(budget))}"
-    return f"{amount(Decimal(spent))} {limit} {currency}"
 
 
 def html(figure: Figure | None) -> SafeString | None:

@@ -11,9 +11,10 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 
 from budgets.admin.base import LONGEST_TERM, ReadOnlyAdmin, column
 from budgets.admin.campaign import matching
-from budgets.admin.figures import HOLD_COLOURS, badge, decided_by
+from budgets.admin.figures import HOLD_COLOURS, badge
 from budgets.models import Campaign, StatusChange
 from budgets.models.campaign import HOLD_LABELS
+from budgets.queries.explain import decided_by
 
 CAMPAIGNS_SEARCHED = 1000
 

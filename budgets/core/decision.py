@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
-from budgets.core import dayparting
+from budgets.core import dayparting, money
 from budgets.core.periods import LocalDay
 
 AmountT = TypeVar("AmountT", Decimal, int)
@@ -39,6 +39,9 @@ BUDGET_HOLDS = frozenset(
         Hold.CAMPAIGN_DAILY_BUDGET,
     }
 )
+
+LASTING_HOLDS = frozenset({Hold.OPERATOR, Hold.BRAND_INACTIVE, Hold.ENDED})
+"""Those that time alone never lifts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,11 @@ def reached(spent: AmountT, budget: AmountT | None) -> bool:
     what was credited before.
     """
     return budget is not None and (spent >= budget or budget == 0)
+
+
+def least_budget(spent: Decimal) -> Decimal:
+    """Return the least budget that `spent` has not reached: one micro-unit more, never zero."""
+    return money.from_micros(max(money.to_micros(spent), 0) + 1)
 
 
 def decide(facts: Facts) -> tuple[Hold, ...]:

@@ -18,7 +18,7 @@ from budgets.models import Brand, StatusChange
 from budgets.models.campaign import HOLD_LABELS
 from budgets.queries import dashboard, health
 from budgets.queries.dashboard import CampaignCount
-from budgets.queries.explain import amount
+from budgets.queries.explain import amount, decided_by
 from budgets.services import passes, rollover
 from budgets.services.rollover import Moment
 from django_celery_budget import schedule
@@ -285,7 +285,7 @@ def _change(change: StatusChange, now: datetime, *, may_open: bool) -> ChangeLin
         brand=campaign.brand.name,
         before=_state(change.old_hold),
         after=_state(change.hold),
-        figures=_figures(change.figures),
+        figures=decided_by(change.figures),
         cause=change.get_cause_display(),
         actor=change.actor,
         url=reverse("admin:budgets_campaign_change", args=[campaign.pk]) if may_open else "",
@@ -296,14 +296,6 @@ def _state(hold: str) -> State:
     if not hold:
         return State(words="active", kind=RUNNING)
     return State(words=HOLD_LABELS[hold], kind=KINDS[Hold(hold)])
-
-
-def _figures(figures: Mapping[str, str | None]) -> str:
-    spent, budget = figures.get("spent"), figures.get("budget")
-    if spent is None:
-        return ""
-    limit = f"of {amount(Decimal(budget))}" if budget is not None else "without a limit"
-    return f"{amount(Decimal(spent))} {limit} {figures.get('currency', '')}".strip()
 
 
 def _local(at: datetime, brand: Brand) -> str:

@@ -135,10 +135,26 @@ class World:
     ) -> datetime | None:
         """Return the first quarter of an hour after `now` at which any answer is another one."""
         before = self.holds(brand, now)
-        instant = now - timedelta(
-            minutes=now.minute % 15, seconds=now.second, microseconds=now.microsecond
-        )
+        instant = _quarter(now)
         while (instant := instant + timedelta(minutes=15)) <= now + within:
             if self.holds(brand, instant) != before:
                 return instant
         return None
+
+    def first_start(
+        self, brand: BrandFact, campaign: CampaignFact, now: datetime, *, within: timedelta
+    ) -> datetime | None:
+        """Return the first quarter of an hour after `now` at which a held campaign may run."""
+        if self.hold(brand, campaign, now) in ("", "operator", "brand_inactive", "ended"):
+            return None
+        instant = _quarter(now)
+        while (instant := instant + timedelta(minutes=15)) <= now + within:
+            if not self.hold(brand, campaign, instant):
+                return instant
+        return None
+
+
+def _quarter(now: datetime) -> datetime:
+    return now - timedelta(
+        minutes=now.minute % 15, seconds=now.second, microseconds=now.microsecond
+    )

@@ -17,6 +17,7 @@ from budgets.core.decision import (
     Hold,
     Purse,
     decide,
+    least_budget,
     next_change,
     reached,
 )
@@ -176,3 +177,15 @@ def test_time_alone_changes_nothing_before_the_nearest_opening_closing_or_midnig
     now = at("2026-11-24T15:20Z")
 
     assert next_change(local_day(zone_named("UTC"), now), windows, now) == at(expected)
+
+
+@pytest.mark.parametrize(
+    ("spent", "budget"),
+    [("0", "0.000001"), ("-3", "0.000001"), ("100", "100.000001"), ("0.999999", "1")],
+)
+def test_the_least_budget_is_the_first_that_is_not_reached(spent: str, budget: str) -> None:
+    needed = least_budget(Decimal(spent))
+
+    assert needed == Decimal(budget)
+    assert not reached(Decimal(spent), needed)
+    assert reached(Decimal(spent), needed - MICRO)

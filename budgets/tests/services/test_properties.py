@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 )
 
 from budgets.models import Brand, Campaign, PassRecord, Spend, StatusChange
+from budgets.queries.explain import explain
 from budgets.services import editing, ingestion, passes, reconciliation
 from budgets.services.ingestion import Answer, SpendEvent
 from budgets.tests.builders import NOW, decided, make_brand, make_campaign, spend, state, totals
@@ -279,6 +280,39 @@ def test_a_brand_is_due_no_later_than_any_answer_changes(data: st.DataObject) ->
             note(f"{brand.zone}: due {due_at}, changes {changes_at}")
             assert due_at > now
             assert changes_at is None or due_at <= changes_at
+
+
+@SEARCH
+@given(st.data())
+def test_the_start_that_is_told_is_the_first_at_which_time_lets_it_run(data: st.DataObject) -> None:
+    now = data.draw(INSTANTS, "instant")
+    world = data.draw(worlds(now), "world")
+    with undone():
+        settle_in(world)
+        for campaign in world.campaigns:
+            today = world.brand_of(campaign).today(now)
+            for days_ago in (0, 2, 9):
+                if data.draw(st.booleans()):
+                    report(world, campaign, today - timedelta(days=days_ago), Decimal(5), now)
+        passes.reset(now)
+        for campaign in world.campaigns:
+            brand = world.brand_of(campaign)
+
+            told = explain(Campaign.objects.select_related("brand").get(pk=campaign.pk), now)
+
+            assert told.hold == world.hold(brand, campaign, now)
+            assert [reason.hold.value for reason in told.reasons][:1] == [told.hold][
+                : told.hold != ""
+            ]
+            starts_at = world.first_start(brand, campaign, now, within=timedelta(days=40))
+            note(f"{brand.zone}: told {told.runs_again_at}, starts {starts_at}")
+            assert told.runs_again_at == starts_at
+            if starts_at is not None:
+                with undone():
+                    passes.reset(max(now, starts_at - timedelta(minutes=1)))
+                    assert in_force(world)[campaign.pk]
+                    passes.reset(starts_at)
+                    assert not in_force(world)[campaign.pk]
 
 
 @SEARCH
