@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: django-ninja reads the types of decorated functions.
 import json
 from datetime import datetime
+from typing import Literal
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -22,8 +23,6 @@ from budgets.queries.feed import Cursor, CursorAhead
 
 router = Router()
 
-NOW = "now"
-
 
 @router.get("/changes", response=ChangePage, tags=["log"], summary="What changed since")
 @requires("read")
@@ -33,9 +32,11 @@ def list_changes(request: HttpRequest, after: str | None = None, limit: Limit = 
     Leave `after` out to begin with the oldest change, or say `now` to begin with the next one; from
     then on always send the newest `next_cursor` you have. A page may be empty and have more.
     """
+    place: Cursor | Literal["now"] | None = None
     try:
-        place = NOW if after == NOW else after and Cursor.parse(after)
-        page = feed.changes(place or None, limit, principal_of(request).brand_ids)
+        if after:
+            place = "now" if after == "now" else Cursor.parse(after)
+        page = feed.changes(place, limit, principal_of(request).brand_ids)
     except CursorAhead as error:
         raise Problem(410, "cursor_ahead", str(error)) from None
     except ValueError as error:
@@ -83,9 +84,13 @@ def get_explanation(
     if at is None:
         return rows.explanation_out(explain(campaign, now))
     if at.tzinfo is None:
-        raise invalid([FieldError("at", "no_offset", "has no UTC offset; write 2026-01-31T09:00:00Z")])
+        raise invalid(
+            [FieldError("at", "no_offset", "has no UTC offset; write 2026-01-31T09:00:00Z")]
+        )
     if at > now + periods.CLOCK_SKEW:
-        raise invalid([FieldError("at", "in_the_future", "lies ahead; leave it out to ask for now")])
+        raise invalid(
+            [FieldError("at", "in_the_future", "lies ahead; leave it out to ask for now")]
+        )
     past = explain_at(campaign, at)
     if past is None:
         raise Problem(404, "unknown_past", "the log of this campaign begins later")

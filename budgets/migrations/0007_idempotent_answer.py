@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0005_api_key"),
+        ("budgets", "0006_change_feed"),
     ]
 
     operations = [

@@ -31,7 +31,7 @@ def remove(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("budgets", "0004_index_of_held_campaigns")]
+    dependencies = [("budgets", "0005_api_key")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
