@@ -17,7 +17,16 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from budgets.management.bench import imports, ingestion, locks, passes, reading, storm, workers
+from budgets.management.bench import (
+    http,
+    imports,
+    ingestion,
+    locks,
+    passes,
+    reading,
+    storm,
+    workers,
+)
 from budgets.management.bench.rivals import Rival, load
 from budgets.management.bench.rivals.loop import Loop
 from budgets.management.bench.rivals.ours import Ours
@@ -29,6 +38,7 @@ from budgets.management.bench.table import Table
 MEASURES = {
     "passes": passes.measure,
     "ingestion": ingestion.measure,
+    "http": http.measure,
     "imports": imports.measure,
     "locks": locks.measure,
     "workers": workers.measure,

@@ -99,7 +99,7 @@ def test_measures_verifies_and_writes_what_it_found(tmp_path: Path) -> None:
     before = tables_of_the_users_database() if is_postgres else []
     several = ",workers,locks" if is_postgres else ""
 
-    run = ended(start(tmp_path, "--only", f"passes,ingestion,imports,reading{several}"))
+    run = ended(start(tmp_path, "--only", f"passes,ingestion,http,imports,reading{several}"))
 
     assert run.code == 0, run.complaint
     assert "Every final state was verified." in run.said
@@ -118,6 +118,10 @@ def test_measures_verifies_and_writes_what_it_found(tmp_path: Path) -> None:
     sizes = tables["ingestion, 200 campaigns, one writer"]["rows"]
     assert [row["what"] for row in sizes] == ["batches of 1", "batches of 100", "batches of 1,000"]
     assert all(row[f"{floor} events/s"] > 0 for row in sizes)
+    api = tables["POST /api/v1/spend, 200 campaigns, 4 clients"]["rows"]
+    assert [row["what"] for row in api] == ["1 a request", "100 a request", "1,000 a request"]
+    assert all(row["HTTP/in process"] > 0 for row in api)
+    assert tables["GET /api/v1/serving"]["rows"][0]["requests/s"] > 0
     imports = tables["import_spend, 200 campaigns"]["rows"]
     assert [row["what"] for row in imports][-1] == "200 rows, again"
     assert all(row["seconds"] > 0 for row in imports)

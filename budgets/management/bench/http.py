@@ -1,0 +1,190 @@
+"""The api end to end: a real web server, and clients in processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.utils import timezone
+
+from budgets.management.bench import crew, reference, stage
+from budgets.management.bench.events import events, in_batches, micros, record
+from budgets.management.bench.setting import Setting, judged
+from budgets.management.bench.table import Row, Table, median, ratio
+from budgets.services import keys, passes
+from budgets.services.ingestion import SpendEvent
+
+CLIENTS = 4
+"""As many as a web process has threads; each keeps its connection."""
+EVENTS = {1: 1_200, 100: 12_000, 1000: 40_000}
+"""Events of all clients together, by how many a request has."""
+QUESTIONS = 2_000
+PROCESSES = 2
+PATIENCE = 30.0
+
+
+def measure(setting: Setting) -> Iterator[Table]:
+    """Time `POST /spend` next to the same without HTTP, and `GET /serving` when nothing changed."""
+    sent: dict[int, list[float]] = defaultdict(list)
+    direct: dict[int, list[float]] = defaultdict(list)
+    asked: list[float] = []
+    for turn in range(setting.rounds):
+        for is_http in (True, False):
+            way = "over HTTP" if is_http else "in process"
+            setting.say(f"api, round {turn + 1}: {way}")
+            with setting.copy(setting.seed(setting.small)) as name:
+                now = timezone.now()
+                passes.check_and_pause(now)  # the new day's first look at each brand is not timed
+                rates = sent if is_http else direct
+                with _server(name) if is_http else contextlib.nullcontext("") as port:
+                    secret = keys.create("bench", ["spend:write", "read"], now=now)[1]
+                    for size, count in EVENTS.items():
+                        rates[size].append(_rate(setting, size, count, port, secret, now))
+                    if is_http:
+                        asked.append(_questions(setting, port, secret))
+    table = Table(
+        title=f"POST /api/v1/spend, {setting.small:,} campaigns, {CLIENTS} clients",
+        ratios=["HTTP/in process"],
+        figures=["events/s", "in process events/s"],
+        notes=["the server beside its clients on one machine; every sum is exact"],
+    )
+    for size in EVENTS:
+        figures = [median(sent[size]), median(direct[size])]
+        table.rows.append(Row(f"{size:,} a request", [ratio(*figures)], figures))
+    table.runs = {f"HTTP, {size}, events/s": found for size, found in sent.items()}
+    table.runs |= {f"in process, {size}, events/s": found for size, found in direct.items()}
+    yield table
+    serving = Table(title="GET /api/v1/serving", ratios=[], figures=["requests/s"])
+    serving.rows.append(Row("unchanged (304)", [], [median(asked)]))
+    serving.runs = {"requests/s": asked}
+    yield serving
+
+
+def _rate(setting: Setting, size: int, count: int, port: str, secret: str, now: datetime) -> float:
+    """Return events a second that all clients together got recorded."""
+    share = count // CLIENTS // setting.effort
+    campaigns = range(1, setting.small + 1)
+    source = f"api-{size}"
+    shares = [
+        events(share, campaigns, label=f"{source}-{client}", day=now.date())
+        for client in range(CLIENTS)
+    ]
+    setting.stage.settle()
+    seconds, _ = crew.together(
+        [
+            partial(_send, found, size, source, port, secret)
+            if port
+            else partial(record, found, size, source, now)
+            for found in shares
+        ]
+    )
+    with judged(f"api, {size} a request", "ours"):
+        reference.verify_ledger(source, CLIENTS * share, sum(map(micros, shares)))
+    return CLIENTS * share / seconds
+
+
+def _questions(setting: Setting, port: str, secret: str) -> float:
+    count = QUESTIONS // CLIENTS // setting.effort
+    seconds, _ = crew.together([partial(_ask, count, port, secret)] * CLIENTS)
+    return CLIENTS * count / seconds
+
+
+def _send(found: Sequence[SpendEvent], size: int, source: str, port: str, secret: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=PATIENCE)
+    for batch in in_batches(found, size):
+        sent = [
+            {
+                "id": event.external_id,
+                "campaign": event.campaign_id,
+                "amount": event.amount,
+                "date": str(event.date),
+            }
+            for event in batch
+        ]
+        body = json.dumps({"source": source, "events": sent})
+        headers = {**_headers(secret), "Content-Type": "application/json"}
+        answer = json.loads(_answer(connection, "POST", "spend", body, headers, 200))
+        if answer["totals"]["recorded"] != len(batch):
+            raise CommandError(f"POST /spend answered {answer['totals']}")
+    return len(found)
+
+
+def _ask(count: int, port: str, secret: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=PATIENCE)
+    connection.request("GET", "/api/v1/serving", headers=_headers(secret))
+    first = connection.getresponse()
+    first.read()
+    headers = {**_headers(secret), "If-None-Match": str(first.getheader("ETag"))}
+    for _ in range(count):
+        _answer(connection, "GET", "serving", None, headers, 304)
+    return count
+
+
+def _answer(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    body: str | None,
+    headers: dict[str, str],
+    expected: int,
+) -> bytes:
+    connection.request(method, f"/api/v1/{path}", body, headers)
+    response = connection.getresponse()
+    said = response.read()
+    if response.status != expected:
+        raise CommandError(f"{method} /{path} answered {response.status}: {said[:300]!r}")
+    return said
+
+
+def _headers(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+@contextlib.contextmanager
+def _server(database: str) -> Iterator[str]:
+    """Run the product's web server on a copy; give its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "-c", "python:django_celery_budget.web_server"],
+        env={
+            **os.environ,
+            "DATABASE_URL": stage.url_of(database),
+            "DJANGO_SETTINGS_MODULE": "django_celery_budget.settings",
+            "HOST": "127.0.0.1",
+            "PORT": port,
+            "WEB_CONCURRENCY": str(PROCESSES),
+            "API_REQUESTS_PER_SECOND": "1000000",
+        },
+        cwd=settings.BASE_DIR,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _until_answering(process, int(port))
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _until_answering(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise CommandError("the web server does not answer")
