@@ -14,14 +14,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, OperationalError, transaction
-from django.db.models import F, Q
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
-from budgets.models import ApiKey, Brand, Campaign
+from budgets.models import ApiKey, Brand, Campaign, sets
 from budgets.models.api_key import MARK, PREFIX, RANDOM, SECRET, ApiKeyQuerySet, in_order
 from budgets.models.brand import BrandQuerySet
 from budgets.models.campaign import CampaignQuerySet
@@ -107,13 +107,11 @@ def authenticate(secret: str, *, now: datetime) -> Principal | None:
     form = SECRET.fullmatch(secret)
     if form is None:
         return None
-    # A row for each of its brands; one row with an empty brand when there are none.
-    found = ApiKey.objects.usable().filter(prefix=form["prefix"])
-    rows: list[Any] = list(found.annotate(brand_id=F("brands")))
+    rows = _rows_of(form["prefix"], now)
     if not rows or not hmac.compare_digest(rows[0].digest, _digest(secret)):
         return None
     key = rows[0]
-    if key.last_used_at is None or now - key.last_used_at >= NOTED_EVERY:
+    if key.is_stale:
         _note_use(key.pk, now)
     brand_ids = frozenset(row.brand_id for row in rows if row.brand_id is not None)
     return Principal(
@@ -164,6 +162,36 @@ def named(text: str) -> ApiKeyQuerySet:
     """Return the keys that `text` can mean: by name, by prefix, or by a whole secret that leaked."""
     prefix = text.removeprefix(MARK).partition("_")[0] if text.startswith(MARK) else text
     return ApiKey.objects.filter(Q(name=text) | Q(prefix=prefix))
+
+
+class _Row(NamedTuple):
+    """A usable key with one of its brands, or with none."""
+
+    pk: int
+    name: str
+    digest: str
+    scopes: str
+    is_restricted: bool
+    is_stale: bool
+    brand_id: int | None
+
+
+def _rows_of(prefix: str, now: datetime) -> list[_Row]:
+    """Return a row for each brand of the key, one where it has none; none for an unknown key.
+
+    Every request asks this: without the ORM it costs a third.
+    """
+    noted = connection.ops.adapt_datetimefield_value(now - NOTED_EVERY)
+    keys, brands = sets.name_of(ApiKey), sets.name_of(ApiKey.brands.through)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT k.id, k.name, k.digest, k.scopes, k.is_restricted, "  # noqa: S608  # names of ours
+            f"(k.last_used_at IS NULL OR k.last_used_at <= %s), b.brand_id FROM {keys} k "
+            f"LEFT JOIN {brands} b ON b.apikey_id = k.id "
+            "WHERE k.prefix = %s AND k.revoked_at IS NULL",
+            [noted, prefix],
+        )
+        return [_Row(*row) for row in cursor.fetchall()]
 
 
 def _note_use(key_id: int, now: datetime) -> None:

@@ -321,13 +321,15 @@ def test_a_use_that_cannot_be_noted_is_no_reason_to_refuse(
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_no_request_waits_for_another_one_that_notes_the_use() -> None:
+def test_no_request_waits_for_another_one_that_notes_the_use(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     key, secret = keys.create("ad server", ["read"], now=NOW)
 
     def ask() -> Principal | None:
         try:
             with connection.cursor() as cursor:
-                cursor.execute("SET lock_timeout = '1ms'")  # whoever waits at all fails
+                cursor.execute("SET lock_timeout = '1ms'")  # who waits at all is told so
             return keys.authenticate(secret, now=NOW)
         finally:
             connections.close_all()
@@ -337,5 +339,6 @@ def test_no_request_waits_for_another_one_that_notes_the_use() -> None:
         found = pool.submit(ask).result()
 
     assert found is not None
+    assert caplog.text == ""
     key.refresh_from_db()
     assert key.last_used_at is None
