@@ -99,6 +99,11 @@ class Directory:
                 return _rejected("ambiguous_campaign", "campaign", words)
 
 
+def nearest_campaign(text: str) -> str:
+    """Return "did you mean …?" for the campaign of any brand whose name or id is nearest to `text`."""
+    return _closest(text, Campaign.objects.order_by("pk"), ("name", "external_id"))
+
+
 def fullest_total() -> int:
     """Return the largest total there is, in micro-units and whatever its sign."""
     totals = [
