@@ -1,66 +1,27 @@
-"""Import a platform's report: all of it is checked first, and what it says is shown or recorded."""
+"""A platform's report in the command: what it would record in words, and recording it in batches."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from importlib import import_module
-from typing import BinaryIO
 
 from django.utils import timezone
 
 from budgets.core import money
 from budgets.management.progress import Progress
-from budgets.management.tally import BATCH, Tally, check_end, check_sum, chunked, counted
-from budgets.services.files import Complaints, Unreadable
-from budgets.services.ingestion import Receipt
-from budgets.services.reports import reading
-from budgets.services.reports.finding import Finder, ToDate, sums_to_date
-from budgets.services.reports.notation import DayOrder, DecimalMark
-from budgets.services.reports.reading import Report
+from budgets.management.tally import BATCH, Tally, chunked
+from budgets.services.files import counted
+from budgets.services.reports import checking
+from budgets.services.reports.checking import Checked
+from budgets.services.reports.finding import ToDate
 
 SHOWN = 20
 """Sums that a dry run writes out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A report, and what it says of each campaign and day, brand by brand."""
-
-    report: Report | None
-    sums: list[ToDate]
-
-
-def check(
-    file: BinaryIO,
-    complaints: Complaints,
-    *,
-    brand: str | None,
-    decimal_mark: DecimalMark | None,
-    day_order: DayOrder | None,
-    rows: int | None,
-    now: datetime,
-) -> Checked:
-    """Read a report that was recognised; what is wrong with it goes to `complaints`."""
-    try:
-        report = reading.read(file, complaints.add, decimal_mark=decimal_mark, day_order=day_order)
-    except Unreadable as error:
-        complaints.add(error.line, str(error))
-        return Checked(None, [])
-    if report.is_read:
-        check_end(report, rows, complaints)
-    sums = sums_to_date(report.rows, Finder(now, brand=brand), complaints, now)
-    check_sum(sum(abs(one.micros) for one in sums), complaints)
-    return Checked(report, sums)
-
-
 def preview(checked: Checked) -> str:
     """Say what would be recorded."""
     report, sums = checked.report, checked.sums
-    if report is None:
-        return ""
     lines = [
         f"{one.brand}, {one.campaign}, {one.date}: {_amount(one.micros)} {one.currency}"
         + (f", of {one.lines:,} rows" if one.lines > 1 else "")
@@ -88,29 +49,12 @@ def record(checked: Checked, source: str, tally: Tally, progress: Progress) -> N
     tally.rows = len(checked.sums)
     done = 0
     for batch in chunked(checked.sums, BATCH):
-        tally.take((one.line for one in batch), _recorded(batch, source))
+        # Each batch has its own now: a large report may cross a midnight.
+        receipt = checking.record(batch, source=source, now=timezone.now())
+        tally.take((one.line for one in batch), receipt)
         done += len(batch)
         progress.show(done)
     progress.clear()
-
-
-def _recorded(batch: Iterable[ToDate], source: str) -> Receipt:
-    # By name: the module arrives with the merge; then this is a plain import.
-    to_date = import_module("budgets.services.to_date")
-    receipt: Receipt = to_date.record_to_date(
-        [
-            to_date.ReportedSpend(
-                campaign_id=one.campaign_id,
-                date=one.date,
-                spend_to_date=money.from_micros(one.micros),
-                currency=one.currency,
-            )
-            for one in batch
-        ],
-        source=source,
-        now=timezone.now(),
-    )
-    return receipt
 
 
 def _amount(micros: int) -> str:

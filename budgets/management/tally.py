@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from budgets.core import money
-from budgets.services import imports
-from budgets.services.files import Complaints
+from budgets.services.files import Complaints, counted
 from budgets.services.ingestion import Answer, Receipt, Result
 
 BATCH = 2000
@@ -65,53 +63,9 @@ class Tally:
         return " ".join(sentences)
 
 
-class Ending(Protocol):
-    """What a file that was read says of its end."""
-
-    @property
-    def count(self) -> int:
-        """Rows below the header."""
-
-    @property
-    def cut(self) -> tuple[int, str] | None:
-        """Number and end of a last line that may have been cut."""
-
-
-def check_end(file: Ending, rows: int | None, complaints: Complaints) -> None:
-    """Refuse a file that may have been cut: what is left of an amount reads as another amount."""
-    if rows is not None and rows != file.count:
-        complaints.add(0, f"has {counted(file.count, 'row')} below the header, --rows says {rows}")
-    elif rows is None and not file.count:
-        complaints.add(0, "has no rows below the header; say --rows 0 if that is right")
-    elif rows is None and file.cut is not None:
-        line, end = file.cut
-        complaints.add(
-            line,
-            "has no line break at its end, so the file may have been cut, and 99.99 reads as "
-            f"99.9: it ends with {end!r}. If that is whole, end it with a line break, or confirm "
-            f"with --rows {file.count}",
-        )
-
-
-def check_sum(weight: int, complaints: Complaints) -> None:
-    """Refuse amounts that, with what is recorded, no total could hold; `weight` in micro-units."""
-    if (sum_ := imports.fullest_total() + weight) > money.MAX_TOTAL:
-        complaints.add(
-            0,
-            f"the amounts and what is recorded add up to {money.from_micros(sum_):f}, and no "
-            f"total holds more than {money.from_micros(money.MAX_TOTAL):f}: look for amounts "
-            "that cannot be meant",
-        )
-
-
 def in_words(result: Result) -> str:
     """Return which field is wrong, and how."""
     return f"{result.field}: {result.words}"
-
-
-def counted(count: int, noun: str) -> str:
-    """Return "1 row" or "2,000 rows"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _were(count: int) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 LONGEST_LINE = 65_536
 """Bytes: no line of spend is longer, and one without an end must not fill the memory."""
@@ -173,6 +173,39 @@ def misfit(count: int, expected: int) -> str:
     if count > expected:
         hint = 'quote a field that contains a comma, and write amounts without any: "a, b",1234.56'
     return f"has {count} fields, the header has {expected}; {hint}"
+
+
+class Ending(Protocol):
+    """What a file that was read says of its end."""
+
+    @property
+    def count(self) -> int:
+        """Rows below the header."""
+
+    @property
+    def cut(self) -> tuple[int, str] | None:
+        """Number and end of a last line that may have been cut."""
+
+
+def check_end(file: Ending, rows: int | None, complaints: Complaints) -> None:
+    """Refuse a file that may have been cut: what is left of an amount reads as another amount."""
+    if rows is not None and rows != file.count:
+        complaints.add(0, f"has {counted(file.count, 'row')} below the header, --rows says {rows}")
+    elif rows is None and not file.count:
+        complaints.add(0, "has no rows below the header; say --rows 0 if that is right")
+    elif rows is None and file.cut is not None:
+        line, end = file.cut
+        complaints.add(
+            line,
+            "has no line break at its end, so the file may have been cut, and 99.99 reads as "
+            f"99.9: it ends with {end!r}. If that is whole, end it with a line break, or confirm "
+            f"with --rows {file.count}",
+        )
+
+
+def counted(count: int, noun: str) -> str:
+    """Return "1 row" or "2,000 rows"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 @lru_cache

@@ -23,15 +23,15 @@ from django.utils import timezone
 from budgets.core import money
 from budgets.management import report_import
 from budgets.management.progress import Progress
-from budgets.management.report_import import Checked
 from budgets.management.spend_file import Row, SpendFile, open_spend_file
 from budgets.management.spend_stage import Clash, Stage, Staged
-from budgets.management.tally import BATCH, Tally, check_end, check_sum, chunked, counted, in_words
+from budgets.management.tally import BATCH, Tally, chunked, in_words
 from budgets.services import files, imports, ingestion
-from budgets.services.files import Complaints, Malformed, Unreadable
+from budgets.services.files import Complaints, Malformed, Unreadable, counted
 from budgets.services.imports import Directory
 from budgets.services.ingestion import Result
-from budgets.services.reports import reading
+from budgets.services.reports import checking, reading
+from budgets.services.reports.checking import Checked
 from budgets.services.reports.notation import DayOrder, DecimalMark
 from budgets.services.reports.platforms import Platform
 
@@ -159,15 +159,18 @@ class Command(BaseCommand):
         if brand is not None and (problem := ingestion.unfit_text(brand, MAX_NAME)):
             raise CommandError(f"--brand {problem}.")
         complaints = Complaints()
-        report = report_import.check(
-            file,
-            complaints,
-            brand=brand,
-            decimal_mark=DecimalMark(mark) if mark else None,
-            day_order=DayOrder(order) if order else None,
-            rows=rows,
-            now=timezone.now(),
-        )
+        try:
+            report = checking.check(
+                file,
+                complaints,
+                brand=brand,
+                decimal_mark=DecimalMark(mark) if mark else None,
+                day_order=DayOrder(order) if order else None,
+                rows=rows,
+                now=timezone.now(),
+            )
+        except Unreadable as error:
+            raise _refused(path, f"  {error}") from None
         _refuse(path, complaints)
         return report
 
@@ -203,7 +206,7 @@ class Command(BaseCommand):
             progress.show(spend_file.position)
         progress.clear()
         if spend_file.is_read:
-            check_end(spend_file, rows, complaints)
+            files.check_end(spend_file, rows, complaints)
         stage.seal()
 
     def _compare(self, stage: Stage, source: str, tally: Tally, complaints: Complaints) -> None:
@@ -212,7 +215,7 @@ class Command(BaseCommand):
         for clash in stage.clashes():
             complaints.add(clash.other.number, _clash(clash))
         tally.repeated = tally.rows - len(stage)
-        check_sum(stage.weight, complaints)
+        imports.check_sum(stage.weight, complaints)
         if not imports.is_known(source):
             return
         progress = Progress(self.stderr, "comparing", len(stage))

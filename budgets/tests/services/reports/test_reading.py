@@ -413,6 +413,13 @@ def test_an_order_that_nothing_settles_is_refused_with_the_remedy() -> None:
     assert told(content, day_order=DayOrder.MONTH_FIRST).report.rows[0].date == date(2026, 11, 2)
 
 
+@pytest.mark.parametrize("text", ["12/3/2026", "3/12/2026", "1/02/2026"])
+def test_a_twelfth_proves_no_order(text: str) -> None:
+    _, words = complaint(google((text, "Search", "", "USD", "", "1.00", "")))
+
+    assert words.startswith(f"date: {text!r} is ambiguous: ")
+
+
 def test_two_orders_in_a_file_are_refused() -> None:
     lines = [(text, "Search", "", "USD", "", "1", "") for text in ("13/3/2026", "3/13/2026")]
 
