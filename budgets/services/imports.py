@@ -14,7 +14,6 @@ from django.db.models import Max, Min, Q, QuerySet
 from budgets.core import money
 from budgets.models import Brand, Campaign, Spend
 from budgets.services import ingestion
-from budgets.services.files import Complaints
 from budgets.services.ingestion import DUPLICATE, Answer, Line, Result, _compared, _recorded
 from budgets.services.rollover import Moment
 
@@ -116,15 +115,15 @@ def fullest_total() -> int:
     return max((abs(money.to_micros(amount)) for amount in amounts), default=0)
 
 
-def check_sum(weight: int, complaints: Complaints) -> None:
-    """Refuse amounts that, with what is recorded, no total could hold; `weight` in micro-units."""
-    if (sum_ := fullest_total() + weight) > money.MAX_TOTAL:
-        complaints.add(
-            0,
-            f"the amounts and what is recorded add up to {money.from_micros(sum_):f}, and no "
-            f"total holds more than {money.from_micros(money.MAX_TOTAL):f}: look for amounts "
-            "that cannot be meant",
-        )
+def too_much(weight: int) -> str:
+    """Say that no total can hold `weight` micro-units with what is recorded; empty when it can."""
+    if (sum_ := fullest_total() + weight) <= money.MAX_TOTAL:
+        return ""
+    return (
+        f"the amounts and what is recorded add up to {money.from_micros(sum_):f}, and no "
+        f"total holds more than {money.from_micros(money.MAX_TOTAL):f}: look for amounts "
+        "that cannot be meant"
+    )
 
 
 def is_known(source: str) -> bool:

@@ -215,7 +215,8 @@ class Command(BaseCommand):
         for clash in stage.clashes():
             complaints.add(clash.other.number, _clash(clash))
         tally.repeated = tally.rows - len(stage)
-        imports.check_sum(stage.weight, complaints)
+        if words := imports.too_much(stage.weight):
+            complaints.add(0, words)
         if not imports.is_known(source):
             return
         progress = Progress(self.stderr, "comparing", len(stage))

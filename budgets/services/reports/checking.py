@@ -45,7 +45,8 @@ def check(
     if report.is_read:
         files.check_end(report, rows, complaints)
     sums = sums_to_date(report.rows, Finder(now, brand=brand), complaints, now)
-    imports.check_sum(sum(abs(one.micros) for one in sums), complaints)
+    if words := imports.too_much(sum(abs(one.micros) for one in sums)):
+        complaints.add(0, words)
     return Checked(report, sums)
 
 
