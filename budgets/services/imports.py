@@ -99,6 +99,11 @@ class Directory:
                 return rejected("ambiguous_campaign", "campaign", words)
 
 
+def nearest_campaign(text: str) -> str:
+    """Return "did you mean …?" for the campaign of any brand whose name or id is nearest to `text`."""
+    return _closest(text, Campaign.objects.order_by("pk"), ("name", "external_id"))
+
+
 def fullest_total() -> int:
     """Return the largest total there is, in micro-units and whatever its sign."""
     totals = [
@@ -108,6 +113,17 @@ def fullest_total() -> int:
     ]
     amounts = [amount for found in totals for amount in found.values() if amount is not None]
     return max((abs(money.to_micros(amount)) for amount in amounts), default=0)
+
+
+def too_much(weight: int) -> str:
+    """Say that no total can hold `weight` micro-units with what is recorded; empty when it can."""
+    if (sum_ := fullest_total() + weight) <= money.MAX_TOTAL:
+        return ""
+    return (
+        f"the amounts and what is recorded add up to {money.from_micros(sum_):f}, and no "
+        f"total holds more than {money.from_micros(money.MAX_TOTAL):f}: look for amounts "
+        "that cannot be meant"
+    )
 
 
 def is_known(source: str) -> bool:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import bisect
 import os
 import sqlite3
 from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO
 
 from django.core.management.base import (
     BaseCommand,
@@ -24,24 +21,19 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from budgets.core import money
+from budgets.management import report_import
 from budgets.management.progress import Progress
-from budgets.management.spend_file import (
-    Malformed,
-    Row,
-    SpendFile,
-    Unreadable,
-    open_spend_file,
-)
+from budgets.management.spend_file import Row, SpendFile, open_spend_file
 from budgets.management.spend_stage import Clash, Stage, Staged
-from budgets.services import imports, ingestion
+from budgets.management.tally import BATCH, Tally, chunked, in_words
+from budgets.services import files, imports, ingestion
+from budgets.services.files import Complaints, Malformed, Unreadable, counted
 from budgets.services.imports import Directory
-from budgets.services.ingestion import Answer, Receipt, Result
-
-SHOWN = 20
-"""Complaints that are written out; all are counted."""
-
-BATCH = 2000
-"""Rows a transaction: with 5000 it is no faster, and others wait longer for the brands."""
+from budgets.services.ingestion import Result
+from budgets.services.reports import checking, reading
+from budgets.services.reports.checking import Checked
+from budgets.services.reports.notation import DayOrder, DecimalMark
+from budgets.services.reports.platforms import Platform
 
 HELP = """\
 Imports spend from a CSV file. The first line names the columns, in any order:
@@ -59,81 +51,20 @@ equal rows of one file count twice, and a file that has grown adds its new rows.
 reason an equal row of another file counts as the same spend: where it is not, give the rows an
 external_id, or the file another --source. If an import is interrupted, run it again: it records
 what is missing.
+
+A report of Google Ads, Meta Ads or Microsoft Advertising, as it is exported in English (CSV, or
+UTF-16 with tabs), is recognised by its header. It says what a campaign has spent on a day so far,
+so it must be broken down by day, and a later report replaces what an earlier one said of the same
+days; rows of a campaign and day (by ad group, by device) are summed. Its days are taken for the
+brand's local days. A campaign is known by the platform's id (our external ID), else by its name:
+in the brand that --brand names, or that is called as the row's account, or else in the only brand
+that has it.
 """
 
-T = TypeVar("T")
+MAX_NAME = 200
 
-
-@dataclass(slots=True)
-class Complaints:
-    """What is wrong with a file: the first few by line, and how many there are."""
-
-    count: int = 0
-    shown: list[tuple[int, str]] = field(default_factory=list)
-
-    def shows(self, line: int) -> bool:
-        """Tell whether one of this line would be written out, as far as is known now."""
-        return len(self.shown) < SHOWN or line < self.shown[-1][0]
-
-    def add(self, line: int, words: str) -> None:
-        """Take one in; `line` 0 is the file itself."""
-        self.count += 1
-        bisect.insort(self.shown, (line, words))
-        del self.shown[SHOWN:]
-
-    def text(self) -> str:
-        """Return a line for each that is shown, and how many more there are."""
-        lines = [f"  line {line}: {words}" if line else f"  {words}" for line, words in self.shown]
-        if self.count > len(self.shown):
-            lines.append(f"  … and {self.count - len(self.shown):,} more")
-        return "\n".join(lines)
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the rows."""
-
-    rows: int = 0
-    repeated: int = 0
-    known: int = 0
-    recorded: int = 0
-    paused: set[int] = field(default_factory=set)
-    resumed: set[int] = field(default_factory=set)
-    failures: Complaints = field(default_factory=Complaints)
-
-    def take(self, batch: Iterable[Staged], receipt: Receipt) -> None:
-        """Add the answers to one batch."""
-        self.recorded += receipt.count(Answer.RECORDED)
-        self.known += receipt.count(Answer.DUPLICATE)
-        for row, result in zip(batch, receipt.results, strict=True):
-            if result.answer in (Answer.CONFLICT, Answer.REJECTED):
-                self.failures.add(row.number, _in_words(result))
-        # A campaign that a later batch (a refund) resumes is not paused in the end.
-        paused, resumed = set(receipt.paused), set(receipt.resumed)
-        self.paused, self.resumed = (
-            (self.paused - resumed) | (paused - self.resumed),
-            (self.resumed - paused) | (resumed - self.paused),
-        )
-
-    def text(self, *, dry_run: bool) -> str:
-        """Say it in one line."""
-        parts = [f"{self.recorded:,} {'would be recorded' if dry_run else 'recorded'}"]
-        if self.known:
-            parts.append(f"{self.known:,} {_were(self.known)} recorded before")
-        if self.repeated:
-            parts.append(f"{self.repeated:,} {_repeat(self.repeated)} others of the file")
-        if self.failures.count:
-            parts.append(f"{self.failures.count:,} {_were(self.failures.count)} not recorded")
-        sentences = [f"{_counted(self.rows, 'row')}: {', '.join(parts)}."]
-        if changes := [
-            f"{_counted(len(ids), 'campaign')} {verb}"
-            for ids, verb in ((self.paused, "paused"), (self.resumed, "resumed"))
-            if ids
-        ]:
-            sentences.append(f"{', '.join(changes)}.")
-        if dry_run:
-            sentences.append("Nothing was written.")
-        return " ".join(sentences)
+OF_REPORTS = ("brand", "decimal_mark", "day_order")
+"""Options that our own format has no need of."""
 
 
 class _Verbatim(DjangoHelpFormatter, RawDescriptionHelpFormatter):
@@ -156,11 +87,24 @@ class Command(BaseCommand):
         parser.add_argument("file", metavar="FILE", type=Path)
         parser.add_argument(
             "--source",
-            default="import",
-            help="who reports: ids are unique within a source (default: %(default)s)",
+            help="who reports: ids are unique within a source (default: import; for a platform's "
+            "report google_ads, meta_ads or microsoft_ads)",
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="check everything, write nothing"
+        )
+        parser.add_argument(
+            "--brand", metavar="NAME", help="of a platform's report: the brand of its campaigns"
+        )
+        parser.add_argument(
+            "--decimal-mark",
+            choices=[mark.value for mark in DecimalMark],
+            help="of a platform's report: what stands before decimals, where 1,234 does not tell",
+        )
+        parser.add_argument(
+            "--day-order",
+            choices=[order.value for order in DayOrder],
+            help="of a platform's report: what comes first, where 3/4/2026 does not tell",
         )
         parser.add_argument(
             "--rows",
@@ -174,28 +118,27 @@ class Command(BaseCommand):
         self,
         *args: object,
         file: Path,
-        source: str,
+        source: str | None,
         dry_run: bool,
         rows: int | None,
-        **options: object,
+        **options: Any,
     ) -> None:
         """Read, compare, record; say what became of it."""
-        if problem := ingestion.unfit_text(source, ingestion.MAX_SOURCE):
+        if source is not None and (problem := ingestion.unfit_text(source, ingestion.MAX_SOURCE)):
             raise CommandError(f"--source {problem}.")
-        tally, complaints = Tally(), Complaints()
+        tally = Tally()
         try:
-            with closing(Stage()) as stage:
-                self._read(file, rows, stage, complaints)
-                self._compare(stage, source, tally, complaints)
-                if complaints.count:
-                    raise CommandError(
-                        f"{_printable(file)} was refused and nothing was recorded:\n"
-                        f"{complaints.text()}"
-                    )
-                if dry_run:
-                    tally.recorded = len(stage)
+            with _opened(file) as opened:
+                if platform := _platform(file, opened):
+                    report = self._read_report(file, opened, rows, options)
+                    if dry_run:
+                        self.stdout.write(report_import.preview(report))
+                        return
+                    progress = Progress(self.stderr, "recording", len(report.sums))
+                    report_import.record(report, source or platform.source, tally, progress)
                 else:
-                    self._record(stage, source, tally)
+                    _refuse_options(options)
+                    self._import(file, opened, rows, source or "import", tally, dry_run=dry_run)
         except sqlite3.Error as error:
             raise CommandError(f"The temporary directory cannot be used: {error}.") from None
         except (DatabaseError, InterfaceError) as error:
@@ -209,23 +152,61 @@ class Command(BaseCommand):
             )
         self.stdout.write(self.style.SUCCESS(tally.text(dry_run=dry_run)))
 
-    def _read(self, path: Path, rows: int | None, stage: Stage, complaints: Complaints) -> None:
+    def _read_report(
+        self, path: Path, file: BinaryIO, rows: int | None, options: dict[str, Any]
+    ) -> Checked:
+        brand, mark, order = (options[name] for name in OF_REPORTS)
+        if brand is not None and (problem := ingestion.unfit_text(brand, MAX_NAME)):
+            raise CommandError(f"--brand {problem}.")
+        complaints = Complaints()
+        try:
+            report = checking.check(
+                file,
+                complaints,
+                brand=brand,
+                decimal_mark=DecimalMark(mark) if mark else None,
+                day_order=DayOrder(order) if order else None,
+                rows=rows,
+                now=timezone.now(),
+            )
+        except Unreadable as error:
+            raise _refused(path, f"  {error}") from None
+        _refuse(path, complaints)
+        return report
+
+    def _import(
+        self,
+        path: Path,
+        file: BinaryIO,
+        rows: int | None,
+        source: str,
+        tally: Tally,
+        *,
+        dry_run: bool,
+    ) -> None:
+        complaints = Complaints()
+        with closing(Stage()) as stage:
+            self._read(file, rows, stage, complaints)
+            self._compare(stage, source, tally, complaints)
+            _refuse(path, complaints)
+            if dry_run:
+                tally.recorded = len(stage)
+            else:
+                self._record(stage, source, tally)
+
+    def _read(self, file: BinaryIO, rows: int | None, stage: Stage, complaints: Complaints) -> None:
         """Check every row by itself and stage those that are right."""
         now = timezone.now()
         directory = Directory(now)
-        try:
-            with open_spend_file(path) as file:
-                spend_file = SpendFile(file, complaints.add)
-                progress = Progress(self.stderr, "checking ", os.fstat(file.fileno()).st_size)
-                for chunk in _chunked(spend_file.rows(), BATCH):
-                    directory.look_up(row.named for row in chunk)
-                    stage.add(_right(chunk, directory, now, complaints))
-                    progress.show(spend_file.position)
-                progress.clear()
-            if spend_file.is_read:
-                _check_end(spend_file, rows, complaints)
-        except Unreadable as error:
-            complaints.add(error.line, str(error))
+        spend_file = SpendFile(file, complaints.add)
+        progress = Progress(self.stderr, "checking ", os.fstat(file.fileno()).st_size)
+        for chunk in chunked(spend_file.rows(), BATCH):
+            directory.look_up(row.named for row in chunk)
+            stage.add(_right(chunk, directory, now, complaints))
+            progress.show(spend_file.position)
+        progress.clear()
+        if spend_file.is_read:
+            files.check_end(spend_file, rows, complaints)
         stage.seal()
 
     def _compare(self, stage: Stage, source: str, tally: Tally, complaints: Complaints) -> None:
@@ -234,13 +215,8 @@ class Command(BaseCommand):
         for clash in stage.clashes():
             complaints.add(clash.other.number, _clash(clash))
         tally.repeated = tally.rows - len(stage)
-        if (sum_ := imports.fullest_total() + stage.weight) > money.MAX_TOTAL:
-            complaints.add(
-                0,
-                f"the amounts and what is recorded add up to {money.from_micros(sum_):f}, and no "
-                f"total holds more than {money.from_micros(money.MAX_TOTAL):f}: look for amounts "
-                "that cannot be meant",
-            )
+        if words := imports.too_much(stage.weight):
+            complaints.add(0, words)
         if not imports.is_known(source):
             return
         progress = Progress(self.stderr, "comparing", len(stage))
@@ -252,7 +228,7 @@ class Command(BaseCommand):
                 if result is ingestion.DUPLICATE:
                     known.append(row)
                 elif result is not None:
-                    complaints.add(row.number, _in_words(result))
+                    complaints.add(row.number, in_words(result))
             stage.drop(known)
             tally.known += len(known)
             compared += len(batch)
@@ -267,10 +243,46 @@ class Command(BaseCommand):
             receipt = ingestion.record(
                 [row.event for row in batch], source=source, now=timezone.now()
             )
-            tally.take(batch, receipt)
+            tally.take((row.number for row in batch), receipt)
             done += len(batch)
             progress.show(done)
         progress.clear()
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open_spend_file(path)
+    except Unreadable as error:
+        raise _refused(path, f"  {error}") from None
+
+
+def _platform(path: Path, file: BinaryIO) -> Platform | None:
+    """Return whose report it is; ``None``: it should be in our own format."""
+    head = file.read(files.HEAD)
+    file.seek(0)
+    platform = reading.recognise(head)
+    if platform is None and files.is_utf16(head):
+        raise _refused(path, "  is UTF-16; save it as CSV UTF-8")
+    return platform
+
+
+def _refuse_options(options: dict[str, Any]) -> None:
+    for name in OF_REPORTS:
+        if options[name] is not None:
+            raise CommandError(
+                f"--{name.replace('_', '-')} goes with a report of Google Ads, Meta Ads or Microsoft "
+                "Advertising, and this file has the header of none. Leave it out, or export the "
+                "report in English."
+            )
+
+
+def _refuse(path: Path, complaints: Complaints) -> None:
+    if complaints.count:
+        raise _refused(path, complaints.text())
+
+
+def _refused(path: Path, words: str) -> CommandError:
+    return CommandError(f"{_printable(path)} was refused and nothing was recorded:\n{words}")
 
 
 def _right(
@@ -282,7 +294,7 @@ def _right(
         if target is None:
             # The closest name costs a few questions: not for complaints that nobody reads.
             shown = complaints.shows(row.line)
-            words = _in_words(directory.why_not(row.named)) if shown else ""
+            words = in_words(directory.why_not(row.named)) if shown else ""
             complaints.add(row.line, words)
             continue
         try:
@@ -292,25 +304,9 @@ def _right(
             continue
         examined = ingestion.examine(event, target.moment, now)
         if isinstance(examined, Result):
-            complaints.add(row.line, _in_words(examined))
+            complaints.add(row.line, in_words(examined))
         else:
             yield Staged(row.line, examined, event.currency)
-
-
-def _check_end(file: SpendFile, rows: int | None, complaints: Complaints) -> None:
-    """Refuse a file that may have been cut: what is left of an amount reads as another amount."""
-    if rows is not None and rows != file.count:
-        complaints.add(0, f"has {_counted(file.count, 'row')} below the header, --rows says {rows}")
-    elif rows is None and not file.count:
-        complaints.add(0, "has no rows below the header; say --rows 0 if that is right")
-    elif rows is None and file.cut is not None:
-        line, end = file.cut
-        complaints.add(
-            line,
-            "has no line break at its end, so the file may have been cut, and 99.99 reads as "
-            f"99.9: it ends with {end!r}. If that is whole, end it with a line break, or confirm "
-            f"with --rows {file.count}",
-        )
 
 
 def _clash(clash: Clash) -> str:
@@ -322,37 +318,15 @@ def _clash(clash: Clash) -> str:
     )
 
 
-def _in_words(result: Result) -> str:
-    return f"{result.field}: {result.words}"
+def _printable(path: Path) -> str:
+    text = str(path)
+    return text if text.isprintable() else ascii(text)
 
 
 def _so_far(tally: Tally) -> str:
     if not tally.recorded:
         return "Nothing was recorded."
     return (
-        f"{_counted(tally.recorded, 'row')} had been recorded and stay so: run the same command "
+        f"{counted(tally.recorded, 'row')} had been recorded and stay so: run the same command "
         "again, and it records what is missing."
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
-
-
-def _repeat(count: int) -> str:
-    return "repeats" if count == 1 else "repeat"
-
-
-def _printable(path: Path) -> str:
-    text = str(path)
-    return text if text.isprintable() else ascii(text)
-
-
-def _chunked(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

@@ -1,0 +1,70 @@
+"""A report from its bytes to what can be recorded, and the one call that records it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from typing import BinaryIO
+
+from budgets.core import money
+from budgets.services import files, imports
+from budgets.services.files import Complaints
+from budgets.services.ingestion import Receipt
+from budgets.services.reports import reading
+from budgets.services.reports.finding import Finder, ToDate, sums_to_date
+from budgets.services.reports.notation import DayOrder, DecimalMark
+from budgets.services.reports.reading import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A report, and what it says of each campaign and day, brand by brand."""
+
+    report: Report
+    sums: list[ToDate]
+
+
+def check(
+    file: BinaryIO,
+    complaints: Complaints,
+    *,
+    brand: str | None,
+    decimal_mark: DecimalMark | None,
+    day_order: DayOrder | None,
+    rows: int | None,
+    now: datetime,
+) -> Checked:
+    """Read a report that was recognised; what is wrong with it goes to `complaints`.
+
+    With none, `sums` can be recorded. `rows`: how many there should be, which also confirms a file
+    that may be cut. Raises `Unreadable` for what is no report, or too large.
+    """
+    report = reading.read(file, complaints.add, decimal_mark=decimal_mark, day_order=day_order)
+    if report.is_read:
+        files.check_end(report, rows, complaints)
+    sums = sums_to_date(report.rows, Finder(now, brand=brand), complaints, now)
+    if words := imports.too_much(sum(abs(one.micros) for one in sums)):
+        complaints.add(0, words)
+    return Checked(report, sums)
+
+
+def record(sums: Iterable[ToDate], *, source: str, now: datetime) -> Receipt:
+    """Record what a report says, as `source` reports it; at most `ingestion.MAX_BATCH` sums."""
+    # By name: the module arrives with the merge; then this is a plain import.
+    to_date = import_module("budgets.services.to_date")
+    receipt: Receipt = to_date.record_to_date(
+        [
+            to_date.ReportedSpend(
+                campaign_id=one.campaign_id,
+                date=one.date,
+                spend_to_date=money.from_micros(one.micros),
+                currency=one.currency,
+            )
+            for one in sums
+        ],
+        source=source,
+        now=now,
+    )
+    return receipt
