@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
 from typing import BinaryIO
 
 from budgets.core import money
-from budgets.services import files, imports
+from budgets.services import files, imports, to_date
 from budgets.services.files import Complaints
 from budgets.services.ingestion import Receipt
 from budgets.services.reports import reading
@@ -52,9 +51,7 @@ def check(
 
 def record(sums: Iterable[ToDate], *, source: str, now: datetime) -> Receipt:
     """Record what a report says, as `source` reports it; at most `ingestion.MAX_BATCH` sums."""
-    # By name: the module arrives with the merge; then this is a plain import.
-    to_date = import_module("budgets.services.to_date")
-    receipt: Receipt = to_date.record_to_date(
+    return to_date.record_to_date(
         [
             to_date.ReportedSpend(
                 campaign_id=one.campaign_id,
@@ -67,4 +64,3 @@ def record(sums: Iterable[ToDate], *, source: str, now: datetime) -> Receipt:
         source=source,
         now=now,
     )
-    return receipt

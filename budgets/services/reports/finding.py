@@ -15,7 +15,7 @@ from budgets.models import Brand, Campaign
 from budgets.services import imports, ingestion
 from budgets.services.files import Complaints
 from budgets.services.imports import Directory, Named
-from budgets.services.ingestion import Answer, Result, SpendEvent
+from budgets.services.ingestion import Result, SpendEvent, rejected
 from budgets.services.reports.reading import ReportRow
 from budgets.services.rollover import Moment
 from budgets.services.transactions import chunks
@@ -123,7 +123,7 @@ class Finder:
         """Say in words why there is no such campaign."""
         if self._brand is not None and self._is_of_another_brand(reported):
             words = f"{reported.account[:60]!r} is another brand than {self._brand[:60]!r}; "
-            return _rejected("other_brand", "account", f"{words}leave --brand out")
+            return rejected("other_brand", "account", f"{words}leave --brand out")
         match self._fitting(reported):
             case []:
                 return self._unknown(reported)
@@ -131,7 +131,7 @@ class Finder:
                 return Directory(self._now).why_not(Named(one.brand, one.name))
             case several:
                 brands = ", ".join(repr(candidate.brand[:60]) for candidate in several[:5])
-                return _rejected(
+                return rejected(
                     "ambiguous_campaign",
                     "campaign",
                     f"{reported.told!r} is a campaign of several brands ({brands}); say --brand, or "
@@ -177,7 +177,7 @@ class Finder:
         words = f"no brand has a campaign {reported.told!r}"
         if reported.campaign_id:
             words += f" with the id {reported.campaign_id[:60]!r}"
-        return _rejected("unknown_campaign", "campaign", f"{words}; {hint or 'create it first'}")
+        return rejected("unknown_campaign", "campaign", f"{words}; {hint or 'create it first'}")
 
 
 def sums_to_date(
@@ -236,7 +236,3 @@ def _refuse_too_large(sums: Iterable[ToDate], complaints: Complaints) -> None:
                 f"amount: the rows of {one.campaign[:60]!r} on {one.date} add up to "
                 f"{money.from_micros(one.micros):f}; that cannot be meant",
             )
-
-
-def _rejected(code: str, field: str, words: str) -> Result:
-    return Result(Answer.REJECTED, code, field, words)

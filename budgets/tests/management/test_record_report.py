@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,7 @@ from budgets.services import passes, reconciliation
 from budgets.tests.builders import NOW, TODAY, make_brand, make_campaign, state, totals
 from budgets.tests.exports import SERVICE_HEADER, google, meta, microsoft
 
-pytestmark = [
-    pytest.mark.django_db,
-    pytest.mark.skipif(
-        find_spec("budgets.services.to_date") is None,
-        reason="record_to_date arrives with the merge",
-    ),
-]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
