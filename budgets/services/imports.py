@@ -101,7 +101,7 @@ class Directory:
 
 def nearest_campaign(text: str) -> str:
     """Return "did you mean …?" for the campaign of any brand whose name or id is nearest to `text`."""
-    return _closest(text, Campaign.objects.order_by("pk"), ("name", "external_id"))
+    return closest(text, Campaign.objects.order_by("pk"), ("name", "external_id"))
 
 
 def fullest_total() -> int:
