@@ -13,6 +13,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 FOR_EVERYBODY = {"/health/", "/health/live", "/health/live/", "/admin/login/"}
 # It answers a page that is open already, and tells htmx to go and sign in.
 ASKS_ITSELF = {"/live"}
+API = "/api/v1/"
+DESCRIBES_THE_API = {f"{API}docs", f"{API}openapi.json"}
 
 
 def pages(place: URLResolver, path: str = "/") -> Iterator[tuple[str, URLPattern]]:
@@ -33,12 +35,23 @@ def test_only_health_and_sign_in_are_for_everybody() -> None:
         path for path, page in PAGES.items() if not getattr(page.callback, "login_required", True)
     }
 
-    assert public == FOR_EVERYBODY | ASKS_ITSELF
+    assert {path for path in public if not path.startswith(API)} == FOR_EVERYBODY | ASKS_ITSELF
+
+
+def test_the_api_asks_for_a_key_but_where_it_is_described(client: Client) -> None:
+    paths = {path for path in PAGES if path.startswith(API)} - DESCRIBES_THE_API
+    assert len(paths) > 5
+
+    answers = {path: client.get(re.sub("<.*?>", "1", path)).status_code for path in paths}
+
+    # Its root and what it does not know are no secret; where only POST is known, GET is refused.
+    assert set(answers.values()) <= {401, 404, 405}
+    assert {path for path, status in answers.items() if status == 404} <= {API, f"{API}<path:rest>"}
 
 
 @pytest.mark.django_db
 def test_every_other_page_asks_for_a_signed_in_person(client: Client) -> None:
-    private = {path for path in PAGES if path.endswith("/")} - FOR_EVERYBODY
+    private = {path for path in PAGES if path.endswith("/")} - FOR_EVERYBODY - {API}
     asked = {re.sub("<.*?>", "1", path) for path in private}
     assert len(asked) > 10
 
