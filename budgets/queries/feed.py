@@ -18,7 +18,7 @@ from budgets.models import Campaign, StatusChange, sets
 from budgets.models.commit_order import end
 
 SCANNED = 10_000
-"""Rows of the log that a page looks through for those of some brands: some 35 ms, and the next goes on."""
+"""Rows of the log that a page looks through for those of some brands: 35 ms. The next goes on there."""
 
 _WIRE = struct.Struct(">Hqq")
 _VERSION = 1
