@@ -18,7 +18,7 @@ from budgets.models import Campaign, StatusChange, sets
 from budgets.models.commit_order import end
 
 SCANNED = 10_000
-"""Rows of the log that a page looks through for those of some brands: 20 ms, and the next goes on."""
+"""Rows of the log that a page looks through for those of some brands: 35 ms. The next goes on there."""
 
 _WIRE = struct.Struct(">Hqq")
 _VERSION = 1
@@ -62,7 +62,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Changes in the feed's order, each with its campaign, and where to go on.
+    """Changes in the feed's order, each with its campaign's name, ids and brand, and where to go on.
 
     `has_more`: ask again at once. A page of some brands may be empty and have more, because it looks
     through a bounded piece of the log; its cursor lies behind that piece.
@@ -92,7 +92,7 @@ def changes(
     places = places[:limit]
     shown = [place.cursor.id for place in places if place.is_asked_for]
     # Rows never change: read a moment later they are the same.
-    found = StatusChange.objects.select_related("campaign").in_bulk(shown)
+    found = StatusChange.objects.select_related("campaign").only(*_TOLD).in_bulk(shown)
     return Page(
         changes=[found[pk] for pk in shown],
         cursor=places[-1].cursor if has_more else finish,
@@ -101,6 +101,11 @@ def changes(
 
 
 _BEGINNING = Cursor(0, 0)
+_TOLD = (
+    *(column.name for column in StatusChange._meta.concrete_fields),
+    # With the amounts of each campaign a page of 100 took 20 ms instead of 12.
+    *("campaign__brand_id", "campaign__name", "campaign__external_id"),
+)
 
 
 class _Place(NamedTuple):
@@ -121,7 +126,12 @@ def _read(
     scanned = limit + 1 if brand_ids is None else max(SCANNED, limit + 1)
     is_asked_for, params = "TRUE", []
     if brand_ids is not None:
-        is_asked_for, keys = sets.among("campaign.brand_id", brand_ids)
+        is_ours, keys = sets.among("campaign.brand_id", brand_ids)
+        # Probe by probe. As a join it may read all campaigns, of which there can be a million.
+        is_asked_for = (
+            f"(SELECT {is_ours} FROM {sets.name_of(Campaign)} AS campaign"  # noqa: S608  # names of ours
+            " WHERE campaign.id = scanned.campaign_id)"
+        )
         params = [keys]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -131,7 +141,6 @@ def _read(
             "SELECT xid, id, campaign_id, row_number() OVER (ORDER BY xid, id) AS number"
             f" FROM {log} WHERE (xid, id) > (%s, %s) AND (xid, id) <= ({xid}, {pk})"
             " ORDER BY xid, id LIMIT %s) AS scanned"
-            f" JOIN {sets.name_of(Campaign)} AS campaign ON campaign.id = scanned.campaign_id"
             ") AS sorted WHERE is_asked_for OR number = %s ORDER BY xid, id LIMIT %s"
             ") AS page ON TRUE ORDER BY page.xid, page.id",
             [scanned, *params, start.xid, start.id, scanned, scanned, limit + 1],
