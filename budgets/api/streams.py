@@ -20,11 +20,10 @@ from pydantic import ValidationError
 from budgets.api import bodies
 from budgets.api.problems import FieldError, Problem, invalid, of_fields
 from budgets.api.schemas import Event
-from budgets.api.spend import record, source_of, written
+from budgets.api.spend import NDJSON, record, source_of, written
 from budgets.services.ingestion import Answer, Receipt, Result
 from budgets.services.keys import Principal
 
-MEDIA_TYPE = "application/x-ndjson"
 BATCH = 1000
 LONGEST_LINE = 64 * 1024
 CHUNK = 64 * 1024
@@ -70,7 +69,7 @@ def post(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     }
     answers.write(json.dumps(last).encode() + b"\n")
     answers.seek(0)
-    return StreamingHttpResponse(_sent(answers), content_type=MEDIA_TYPE)
+    return StreamingHttpResponse(_sent(answers), content_type=NDJSON)
 
 
 def _record(
@@ -101,21 +100,35 @@ def _event(line: bytes) -> Event | Result:
 
 
 def _body(request: HttpRequest) -> Any:
-    # Of a chunked body Django reads nothing, because its length is not known; the server knows its end.
-    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
-        return request.META["wsgi.input"]
-    return request
+    if "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
+        return request
+    # Of a chunked body Django reads nothing, because its length is not known; the server knows its
+    # end. One that does not would be read from until the caller hangs up.
+    if not request.META.get("wsgi.input_terminated"):
+        raise Problem(411, "length_required", "this server needs the stream's Content-Length")
+    return request.META["wsgi.input"]
 
 
 def _lines(body: Any) -> Iterator[bytes]:
     """Yield the lines that are not empty; of one that is too long, as much as shows that it is."""
     rest = b""
-    while chunk := body.read(CHUNK):
+    while chunk := _read(body):
         *complete, rest = (rest + chunk).split(b"\n")
         yield from (line for line in complete if line.strip())
         rest = rest[: LONGEST_LINE + 1]
     if rest.strip():
         yield rest
+
+
+def _read(body: Any) -> bytes:
+    try:
+        chunk: bytes = body.read(CHUNK)
+    except OSError:
+        # The caller hung up, or his chunks are none. What came before is recorded.
+        raise Problem(
+            400, "stream_broken", "the stream broke off; what came before is recorded, send it again"
+        ) from None
+    return chunk
 
 
 def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -12,7 +12,7 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
-from budgets.api import problems, streams
+from budgets.api import problems, spend, streams
 from budgets.api.auth import Bearer, allow
 from budgets.api.problems import Problem
 from budgets.api.v1 import api
@@ -24,7 +24,7 @@ def streamed(view: View) -> View:
     """Take streams out before django-ninja reads them into memory; leave the rest to `view`."""
 
     def either(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.method != "POST" or request.content_type != streams.MEDIA_TYPE:
+        if request.method != "POST" or request.content_type != spend.NDJSON:
             return view(request, *args, **kwargs)
         try:
             principal = Bearer()(request)
@@ -44,6 +44,8 @@ def for_programs(view: View) -> View:
     @login_not_required
     @csrf_exempt
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return problems.answer(problems.encoded())
         response = view(request, *args, **kwargs)
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             return problems.answer(problems.method_not_allowed(response.headers["Allow"]))
