@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: django-ninja reads the types of decorated functions.
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -100,10 +101,11 @@ def post_to_date(request: HttpRequest, report: Report) -> JsonResponse:
 def record(events: Sequence[Event], source: str, principal: Principal, now: datetime) -> Receipt:
     """Record what a request, or a part of a stream, sent; answer every event in its order."""
     references = References(principal, [event.campaign for event in events])
-    return _merged(
+    receipt = _merged(
         [_event(event, references) for event in events],
         lambda sound: ingestion.record(sound, source=source, now=now),
     )
+    return receipt if principal.brand_ids is None else _discreet(receipt)
 
 
 def source_of(text: str) -> str:
@@ -132,6 +134,16 @@ def written(receipt: Receipt, ids: Sequence[str | None]) -> dict[str, Any]:
         "paused": receipt.paused,
         "resumed": receipt.resumed,
     }
+
+
+def _discreet(receipt: Receipt) -> Receipt:
+    """Return a receipt that does not tell what was recorded: it may be of a brand the key does not see."""
+    words = "something else was recorded under this id; use another, or a negative amount to correct it"
+    results = (
+        replace(result, words=words) if result.answer is Answer.CONFLICT else result
+        for result in receipt.results
+    )
+    return replace(receipt, results=tuple(results))
 
 
 _FIELDS = {"external_id": "id"}

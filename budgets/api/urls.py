@@ -14,7 +14,6 @@ from django.views.decorators.csrf import csrf_exempt
 
 from budgets.api import problems, spend, streams
 from budgets.api.auth import Bearer, allow
-from budgets.api.problems import Problem
 from budgets.api.v1 import api
 
 View = Callable[..., HttpResponseBase]
@@ -32,8 +31,8 @@ def streamed(view: View) -> View:
                 raise problems.unauthorized()
             allow(principal, "spend:write")
             return streams.post(request, principal)
-        except Problem as problem:
-            return problems.answer(problem)
+        except Exception as error:  # noqa: BLE001  # as django-ninja does; raised again if it is ours
+            return api.on_exception(request, error)
 
     return either
 

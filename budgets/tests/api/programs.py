@@ -13,7 +13,8 @@ from django.apps import apps
 from django.db import connection
 from django.test import Client
 
-from budgets.models import ApiKey, Brand
+from budgets.api.v1 import api
+from budgets.models import ApiKey, Brand, Campaign
 from budgets.models.api_key import Scope
 from budgets.services import keys
 from budgets.tests.builders import NOW
@@ -82,7 +83,11 @@ class Program:
         if self.secret:
             headers = {"Authorization": f"Bearer {self.secret}", **headers}
         response = self.client.generic(
-            method, f"{ROOT}{path}", data, content_type=content_type, headers=headers
+            method,
+            f"{ROOT}{path}",
+            data,
+            headers=headers,
+            CONTENT_TYPE=content_type,  # also of an empty body
         )
         content = response.getvalue()
         return Answer(response.status_code, content, dict(response.headers))
@@ -163,3 +168,47 @@ def _questions() -> dict[str, str]:
         table = connection.ops.quote_name(model._meta.db_table)
         asked[table] = f"SELECT {names} FROM {table} ORDER BY {model._meta.pk.column}"  # noqa: S608  # names of ours
     return asked
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What can be asked of the api, as its own description says."""
+
+    method: str
+    path: str
+    scope: str
+    said: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def of(self, campaign: Campaign | None = None, *, brand: int = 0, pk: int = 0) -> tuple[Any, ...]:
+        """Return method, path and a sound body, about this campaign, or about these ids."""
+        brand = campaign.brand_id if campaign else brand
+        pk = campaign.pk if campaign else pk
+        path = self.path.replace("{brand_id}", str(brand)).replace("{campaign_id}", str(pk))
+        return self.method, path, sound_body(self, pk) if "requestBody" in self.said else None
+
+
+def sound_body(operation: Operation, campaign: int) -> object:
+    """Return a body that this operation takes, and that changes something."""
+    row = {"campaign": campaign, "date": NOW.date().isoformat(), "spend_to_date": "5"}
+    bodies: dict[str, object] = {
+        "POST /spend": {"source": "s", "events": [event(campaign, "5")]},
+        "POST /spend/to-date": {"source": "s", "rows": [row]},
+        "PATCH /brands/{brand_id}": {"name": "Renamed"},
+        "PATCH /campaigns/{campaign_id}": {"name": "Renamed"},
+    }
+    return bodies[str(operation)]
+
+
+def operations() -> list[Operation]:
+    """Return everything that the api's description tells of."""
+    document = json.loads(json.dumps(api.get_openapi_schema(path_prefix="")))
+    found = []
+    for path, methods in document["paths"].items():
+        for method, said in methods.items():
+            [scope] = said["security"][0]["Bearer"]
+            found.append(Operation(method.upper(), path, scope, said))
+    assert found
+    return found
