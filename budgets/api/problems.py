@@ -60,7 +60,9 @@ def invalid(errors: Sequence[FieldError]) -> Problem:
     if count > 1:
         return Problem(422, "invalid", f"{count} fields are wrong", errors)
     [one] = errors
-    return Problem(422, "invalid", f"{one.field}: {one.message}" if one.field else one.message, errors)
+    return Problem(
+        422, "invalid", f"{one.field}: {one.message}" if one.field else one.message, errors
+    )
 
 
 def answer(problem: Problem) -> HttpResponse:

@@ -70,7 +70,7 @@ def _whole(value: object) -> object:
 
 
 def _refused(code: str, words: str) -> PydanticCustomError:
-    return PydanticCustomError(code, "{words}", {"words": words})  # type: ignore[arg-type]  # not a literal
+    return PydanticCustomError(code, "{words}", {"words": words})
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
@@ -255,9 +255,7 @@ class CampaignPage(BaseModel):
 Budget = Annotated[
     Decimal | None,
     BeforeValidator(_budget),
-    Field(
-        description="Null: no limit. 0: nothing may be spent.", json_schema_extra=_BUDGET_SCHEMA
-    ),
+    Field(description="Null: no limit. 0: nothing may be spent.", json_schema_extra=_BUDGET_SCHEMA),
 ]
 FlightDay = Annotated[dt.date | None, BeforeValidator(_flight_day)]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]

@@ -137,8 +137,10 @@ def written(receipt: Receipt, ids: Sequence[str | None]) -> dict[str, Any]:
 
 
 def _discreet(receipt: Receipt) -> Receipt:
-    """Return a receipt that does not tell what was recorded: it may be of a brand the key does not see."""
-    words = "something else was recorded under this id; use another, or a negative amount to correct it"
+    """Return a receipt that does not tell what was recorded, maybe of a brand the key does not see."""
+    words = (
+        "something else was recorded under this id; use another, or a negative amount to correct it"
+    )
     results = (
         replace(result, words=words) if result.answer is Answer.CONFLICT else result
         for result in receipt.results

@@ -74,9 +74,7 @@ def post(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     return StreamingHttpResponse(answers, content_type=NDJSON)
 
 
-def _answer(
-    lines: Iterator[bytes], source: str, principal: Principal, answers: IO[bytes]
-) -> None:
+def _answer(lines: Iterator[bytes], source: str, principal: Principal, answers: IO[bytes]) -> None:
     """Record the lines; write the answers to them."""
     totals = _Totals()
     for batch in _batches(lines):
@@ -146,7 +144,9 @@ def _read(body: Any) -> bytes:
     except Exception:  # noqa: BLE001  # each server has its own for chunks that are none
         # Or the caller hung up. What came before is recorded.
         raise Problem(
-            400, "stream_broken", "the stream broke off; what came before is recorded, send it again"
+            400,
+            "stream_broken",
+            "the stream broke off; what came before is recorded, send it again",
         ) from None
     return chunk
 

@@ -28,7 +28,7 @@ def streamed(view: View) -> View:
         try:
             principal = Bearer()(request)
             if principal is None:
-                raise problems.unauthorized()
+                return problems.answer(problems.unauthorized())
             allow(principal, "spend:write")
             return streams.post(request, principal)
         except Exception as error:  # noqa: BLE001  # as django-ninja does; raised again if it is ours

@@ -76,10 +76,9 @@ class Program:
         **headers: str,
     ) -> Answer:
         """Send a request; `body` is sent as it is when it is bytes, else as JSON."""
-        if body is None or isinstance(body, bytes):
-            data = body or b""
-        else:
-            data = json.dumps(body).encode()
+        data = b"" if body is None else body
+        if not isinstance(data, bytes):
+            data = json.dumps(data).encode()
         if self.secret:
             headers = {"Authorization": f"Bearer {self.secret}", **headers}
         response = self.client.generic(
@@ -163,7 +162,7 @@ def _questions() -> dict[str, str]:
     asked = {}
     for model in apps.get_models(include_auto_created=True):
         fields = model._meta.concrete_fields
-        columns = [it.column for it in fields if (model, it.name) != (ApiKey, "last_used_at")]
+        columns = [str(it.column) for it in fields if (model, it.name) != (ApiKey, "last_used_at")]
         names = ", ".join(map(connection.ops.quote_name, columns))
         table = connection.ops.quote_name(model._meta.db_table)
         asked[table] = f"SELECT {names} FROM {table} ORDER BY {model._meta.pk.column}"  # noqa: S608  # names of ours
@@ -182,7 +181,9 @@ class Operation:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
-    def of(self, campaign: Campaign | None = None, *, brand: int = 0, pk: int = 0) -> tuple[Any, ...]:
+    def of(
+        self, campaign: Campaign | None = None, *, brand: int = 0, pk: int = 0
+    ) -> tuple[Any, ...]:
         """Return method, path and a sound body, about this campaign, or about these ids."""
         brand = campaign.brand_id if campaign else brand
         pk = campaign.pk if campaign else pk

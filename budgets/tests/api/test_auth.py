@@ -70,7 +70,7 @@ GARBAGE = {
     "the prefix alone": "Bearer {prefix}",
     "another random part": "Bearer {other}",
     "control characters": "Bearer \x00\x01",
-    "full-width": "Bearer ｂｇ_aaaaaaaaaaaa_" + "a" * 43,
+    "full-width": "Bearer \uff42\uff47_aaaaaaaaaaaa_" + "a" * 43,
     "huge": "Bearer " + "bg_" * 20_000,
 }
 

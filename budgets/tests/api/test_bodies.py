@@ -11,7 +11,12 @@ from budgets.api import bodies
 from budgets.models import Campaign
 from budgets.tests.api.programs import Program, event
 
-TAKERS = ["POST /spend", "POST /spend/to-date", "PATCH /brands/{brand}", "PATCH /campaigns/{campaign}"]
+TAKERS = [
+    "POST /spend",
+    "POST /spend/to-date",
+    "PATCH /brands/{brand}",
+    "PATCH /campaigns/{campaign}",
+]
 
 MALFORMED = {
     "NaN": b'{"source": NaN}',

@@ -135,9 +135,7 @@ def test_answers_that_nobody_can_ask_for_any_more_are_deleted(
 
 
 @pytest.mark.parametrize("key", ["", " ", "a\tb", "a\x00b", "x" * 256, "é\x85", "\x1b[31m"])
-def test_an_odd_key_is_refused(
-    program: Program, tents: Campaign, unchanged: Any, key: str
-) -> None:
+def test_an_odd_key_is_refused(program: Program, tents: Campaign, unchanged: Any, key: str) -> None:
     unchanged()
     for operation in POSTS:
         answer = program.ask(*operation.of(tents), **{"Idempotency-Key": key})
@@ -209,17 +207,18 @@ def colleagues() -> Iterator[Callable[[Callable[[], Answer]], Any]]:
             return pool.submit(work)
 
         yield start
-    until(lambda: asked("SELECT count(*) FROM pg_stat_activity WHERE " + OTHERS) == 0)
+    until(lambda: sessions_of_others() == [])
 
 
-OTHERS = "datname = current_database() AND pid <> pg_backend_pid()"
-
-
-def asked(question: str) -> int:
+def sessions_of_others() -> list[str]:
+    """Return what each other session on this database waits for."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(question)
-        return int(cursor.fetchone()[0])
+        cursor.execute(
+            "SELECT coalesce(wait_event_type, '') FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return [kind for (kind,) in cursor.fetchall()]
 
 
 @pytest.mark.postgres
@@ -235,15 +234,7 @@ def test_two_at_once_do_the_work_once(colleagues: Any) -> None:
         sendings = [
             colleagues(lambda: program.ask(*sent, **{"Idempotency-Key": "k"})) for _ in range(2)
         ]
-        until(
-            lambda: (
-                asked(
-                    "SELECT count(*) FROM pg_stat_activity"
-                    f" WHERE wait_event_type = 'Lock' AND {OTHERS}"
-                )
-                == 2
-            )
-        )
+        until(lambda: sessions_of_others() == ["Lock", "Lock"])
 
     first, second = (sending.result() for sending in sendings)
     assert first.content == second.content

@@ -15,7 +15,7 @@ from budgets.tests.api.programs import Program, make_program, stranger
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that the test moves on: seconds since some time."""
     seconds = [1000.0]
-    monkeypatch.setattr(limits.time, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr("budgets.api.limits.time.monotonic", lambda: seconds[0])
     return seconds
 
 
@@ -55,7 +55,9 @@ def test_after_retry_after_seconds_it_is_answered(
     assert program.get("/brands").status == 200
 
 
-def test_each_key_has_its_own_allowance(program: Program, settings: Any, clock: list[float]) -> None:
+def test_each_key_has_its_own_allowance(
+    program: Program, settings: Any, clock: list[float]
+) -> None:
     settings.API_REQUESTS_PER_SECOND = 1
     other = make_program()
     program.get("/brands")

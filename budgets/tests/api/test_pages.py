@@ -79,7 +79,7 @@ def forged(text: bytes) -> str:
             b"id:1 OR 1=1",
             b"id:9223372036854775808",
             b"id:" + b"9" * 5000,
-            "id:１".encode(),
+            "id:\uff11".encode(),
             b"name:1",
             b"\xff\xfe",
         )

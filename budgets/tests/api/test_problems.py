@@ -16,7 +16,8 @@ PATHS = {operation.path for operation in operations()}
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nope", "/campaigns/1/nope", "/campaigns/", "/spend/", "/v2", "/%00", "/%FF", "//"]
+    "path",
+    ["/", "/nope", "/campaigns/1/nope", "/campaigns/", "/spend/", "/v2", "/%00", "/%FF", "//"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
 def test_an_unknown_address_is_a_problem(

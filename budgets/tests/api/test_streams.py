@@ -118,7 +118,9 @@ def test_empty_lines_are_no_events(program: Program, tents: Campaign, end: bytes
 
 
 @pytest.mark.parametrize("body", [b"", b"\n", b"  \r\n\n"])
-def test_nothing_is_answered_with_totals_alone(program: Program, unchanged: Any, body: bytes) -> None:
+def test_nothing_is_answered_with_totals_alone(
+    program: Program, unchanged: Any, body: bytes
+) -> None:
     unchanged()
     answer = program.stream(body)
     assert statuses(answer) == []
@@ -304,7 +306,12 @@ def test_two_hundred_thousand_lines_need_no_more_memory_than_five(tmp_path: Path
     env = environment(tmp_path)
     assert manage("migrate", env=env).returncode == 0
     ended = subprocess.run(
-        [sys.executable, "-c", MEMORY], env=env, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", MEMORY],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     rows, grown_mb = map(int, ended.stdout.split()[-2:])
@@ -315,7 +322,7 @@ def test_two_hundred_thousand_lines_need_no_more_memory_than_five(tmp_path: Path
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, int, str]]:
-    """Serve the product as in production, with a campaign; yield its data directory, its port and a key."""
+    """Serve the product as in production, yield its data directory, its port and a key."""
     env = environment(tmp_path, ALLOWED_HOSTS="localhost")
     assert manage("migrate", env=env).returncode == 0
     made = python(
@@ -345,7 +352,9 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, int, str]]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="gunicorn does not run on Windows")
-def test_a_real_server_takes_a_chunked_stream_and_a_broken_one(served: tuple[Path, int, str]) -> None:
+def test_a_real_server_takes_a_chunked_stream_and_a_broken_one(
+    served: tuple[Path, int, str],
+) -> None:
     home, port, secret = served
     today = datetime.now(UTC).date().isoformat()
     sent = [
@@ -372,7 +381,7 @@ def test_a_real_server_takes_a_chunked_stream_and_a_broken_one(served: tuple[Pat
             question = "SELECT count(*) FROM budgets_spend WHERE source = ?"
             return int(database.execute(question, [source]).fetchone()[0])
 
-    # The caller hangs up after 2,500 lines more: two batches of a thousand were complete.
+    # The caller hangs up after 2,500 lines more; how much of the last ones came in is the server's.
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as broken:
         broken.putrequest("POST", f"{address}2", skip_host=True)
         for name, value in {**headers, "Transfer-Encoding": "chunked"}.items():
@@ -381,14 +390,14 @@ def test_a_real_server_takes_a_chunked_stream_and_a_broken_one(served: tuple[Pat
         for line in sent:
             broken.send(b"%x\r\n%b\r\n" % (len(line), line))
 
-    until(lambda: recorded("s2") == 2000)
+    until(lambda: recorded("s2") >= streams.BATCH)
 
     # Sent again it is completed, and nothing is counted twice.
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as client:
         client.request("POST", f"{address}2", b"".join(sent), headers)
         counts = json.loads(client.getresponse().read().splitlines()[-1])["totals"]
-    assert (counts["duplicate"], counts["recorded"]) == (2000, 500)
-    assert recorded("s2") == 2500
+    assert counts["duplicate"] >= streams.BATCH
+    assert counts["duplicate"] + counts["recorded"] == recorded("s2") == 2500
 
     # Chunks that are none are the caller's mistake.
     with closing(socket.create_connection(("127.0.0.1", port), timeout=60)) as raw:

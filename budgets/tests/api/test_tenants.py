@@ -56,9 +56,7 @@ def test_a_foreign_object_is_answered_like_none(
 
 
 @pytest.mark.parametrize("operation", ABOUT_ONE, ids=str)
-def test_an_own_object_is_found(
-    restricted: Program, tents: Campaign, operation: Operation
-) -> None:
+def test_an_own_object_is_found(restricted: Program, tents: Campaign, operation: Operation) -> None:
     assert restricted.ask(*operation.of(tents)).status == 200
 
 
@@ -73,7 +71,10 @@ def test_foreign_campaigns_in_a_batch_are_unknown(
     restricted: Program, tents: Campaign, foreign: Campaign, unchanged: Any, amount: str
 ) -> None:
     unchanged()
-    theirs, nobodys = {"brand": "Borealis", "external_id": "b-1"}, {"brand": "X", "external_id": "Y"}
+    theirs, nobodys = (
+        {"brand": "Borealis", "external_id": "b-1"},
+        {"brand": "X", "external_id": "Y"},
+    )
     day = {"date": NOW.date().isoformat(), "spend_to_date": amount}
 
     for refs in ([foreign.pk, NOWHERE], [theirs, nobodys]):
