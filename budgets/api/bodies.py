@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from django.http import HttpRequest
@@ -26,11 +26,14 @@ class ExactParser(Parser):
 
 
 def parse(body: bytes) -> Any:
-    """Parse JSON; raise a 400 that says what is wrong with it."""
+    """Parse JSON; raise a 400 that says what is wrong with it.
+
+    Numbers are ``int``, or ``Decimal`` when they have a point, an exponent or too many digits for us.
+    """
     try:
         return json.loads(
             body.decode("utf-8"),
-            parse_float=Decimal,
+            parse_float=_exact,
             parse_int=_whole,
             parse_constant=_refuse,
             object_pairs_hook=_distinct,
@@ -48,10 +51,17 @@ def malformed(why: str) -> Problem:
     return Problem(400, "malformed_json", f"the body is no JSON that can be meant: {why}")
 
 
-def _whole(digits: str) -> int:
-    if len(digits) > 30:
-        raise ValueError(f"the number {digits[:10]}… has {len(digits)} digits")
-    return int(digits)
+def _whole(digits: str) -> int | Decimal:
+    # A Decimal is no integer to a field, which then refuses it by name; and Python's integers refuse
+    # more than 4,300 digits with words about our settings.
+    return int(digits) if len(digits) <= 30 else Decimal(digits)
+
+
+def _exact(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"the number {text[:20]!r} is beyond all numbers") from None
 
 
 def _refuse(name: str) -> NoReturn:

@@ -1,6 +1,8 @@
 """Brands and campaigns: lists, single ones, edits that decide at once, the operator's switch."""
 
 # No `from __future__ import annotations`: django-ninja reads the types of decorated functions.
+from collections.abc import Mapping
+
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
@@ -20,7 +22,7 @@ from budgets.api.schemas import (
     CampaignEdit,
     CampaignOut,
     CampaignPage,
-    ProblemOut,
+    Whole,
 )
 from budgets.models import Brand, Campaign
 from budgets.models.campaign import HOLD_LABELS, CampaignQuerySet
@@ -49,7 +51,7 @@ class CampaignFilters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    brand: int | None = Field(default=None, ge=1, le=LARGEST_KEY)
+    brand: Whole | None = Field(default=None, ge=1, le=LARGEST_KEY)
     name: str | None = None
     external_id: str | None = None
     is_active: bool | None = None
@@ -63,6 +65,7 @@ class CampaignFilters(BaseModel):
 @requires("read")
 def list_brands(request: HttpRequest, filters: Query[BrandFilters]) -> BrandPage:
     """Return the brands this key sees, in the order of their ids."""
+    pages.only_known(request, BrandFilters)
     narrowed = _narrowed(filters, ("name", "is_active", "timezone", "currency"))
     found = principal_of(request).brands().filter(**narrowed)
     shown, cursor = pages.page(found, filters.cursor, filters.limit)
@@ -71,14 +74,14 @@ def list_brands(request: HttpRequest, filters: Query[BrandFilters]) -> BrandPage
 
 @router.get("/brands/{brand_id}", response=BrandOut, tags=["brands"], summary="One brand")
 @requires("read")
-def get_brand(request: HttpRequest, brand_id: int) -> BrandOut:
+def get_brand(request: HttpRequest, brand_id: Whole) -> BrandOut:
     """Return a brand with its budgets and what it spent."""
     return _brand_out(_brand(principal_of(request), brand_id))
 
 
 @router.patch("/brands/{brand_id}", response=BrandOut, tags=["brands"], summary="Edit a brand")
 @requires("manage")
-def patch_brand(request: HttpRequest, brand_id: int, edit: BrandEdit) -> BrandOut:
+def patch_brand(request: HttpRequest, brand_id: Whole, edit: BrandEdit) -> BrandOut:
     """Change what is sent, decide all its campaigns at once, and return the brand."""
     principal = principal_of(request)
     _save(_brand(principal, brand_id), edit, principal)
@@ -89,6 +92,7 @@ def patch_brand(request: HttpRequest, brand_id: int, edit: BrandEdit) -> BrandOu
 @requires("read")
 def list_campaigns(request: HttpRequest, filters: Query[CampaignFilters]) -> CampaignPage:
     """Return the campaigns this key sees, in the order of their ids."""
+    pages.only_known(request, CampaignFilters)
     if filters.hold is not None and filters.hold not in ("", *HOLD_LABELS):
         known = ", ".join(HOLD_LABELS)
         raise invalid([FieldError("hold", "unknown_hold", f"is none of: {known}")])
@@ -102,7 +106,7 @@ def list_campaigns(request: HttpRequest, filters: Query[CampaignFilters]) -> Cam
     "/campaigns/{campaign_id}", response=CampaignOut, tags=["campaigns"], summary="One campaign"
 )
 @requires("read")
-def get_campaign(request: HttpRequest, campaign_id: int) -> CampaignOut:
+def get_campaign(request: HttpRequest, campaign_id: Whole) -> CampaignOut:
     """Return a campaign with its state in force and what it spent."""
     return _campaign_out(campaign_of(principal_of(request), campaign_id))
 
@@ -111,7 +115,7 @@ def get_campaign(request: HttpRequest, campaign_id: int) -> CampaignOut:
     "/campaigns/{campaign_id}", response=CampaignOut, tags=["campaigns"], summary="Edit a campaign"
 )
 @requires("manage")
-def patch_campaign(request: HttpRequest, campaign_id: int, edit: CampaignEdit) -> CampaignOut:
+def patch_campaign(request: HttpRequest, campaign_id: Whole, edit: CampaignEdit) -> CampaignOut:
     """Change what is sent, decide at once, and return the campaign in its new state."""
     principal = principal_of(request)
     _save(campaign_of(principal, campaign_id), edit, principal)
@@ -120,26 +124,26 @@ def patch_campaign(request: HttpRequest, campaign_id: int, edit: CampaignEdit) -
 
 @router.post(
     "/campaigns/{campaign_id}/pause",
-    response={200: CampaignOut, 404: ProblemOut},
+    response=CampaignOut,
     tags=["campaigns"],
     summary="Pause a campaign",
 )
 @requires("manage")
 @idempotent
-def pause(request: HttpRequest, campaign_id: int) -> HttpResponse:
+def pause(request: HttpRequest, campaign_id: Whole) -> HttpResponse:
     """Switch it off until somebody switches it on; nothing automatic does."""
     return _switched(request, campaign_id, is_enabled=False)
 
 
 @router.post(
     "/campaigns/{campaign_id}/resume",
-    response={200: CampaignOut, 404: ProblemOut},
+    response=CampaignOut,
     tags=["campaigns"],
     summary="Resume a campaign",
 )
 @requires("manage")
 @idempotent
-def resume(request: HttpRequest, campaign_id: int) -> HttpResponse:
+def resume(request: HttpRequest, campaign_id: Whole) -> HttpResponse:
     """Switch it on. It runs unless something else holds it: look at `hold`."""
     return _switched(request, campaign_id, is_enabled=True)
 
@@ -189,14 +193,18 @@ def _switched(request: HttpRequest, campaign_id: int, *, is_enabled: bool) -> Ht
 def _narrowed(filters: BaseModel, names: tuple[str, ...]) -> dict[str, object]:
     """Return the filters that were given; raise a problem for a text no row can have."""
     given = {name: value for name in names if (value := getattr(filters, name)) is not None}
+    _check_texts(given)
+    return given
+
+
+def _check_texts(values: Mapping[str, object]) -> None:
     wrong = [
         FieldError(name, "invalid", problem)
-        for name, value in given.items()
+        for name, value in values.items()
         if isinstance(value, str) and value and (problem := unfit_text(value, 200))
     ]
     if wrong:
         raise invalid(wrong)
-    return given
 
 
 def _save(row: Brand | Campaign, edit: BaseModel, principal: Principal) -> None:
@@ -208,6 +216,7 @@ def _save(row: Brand | Campaign, edit: BaseModel, principal: Principal) -> None:
     ]
     if missing:
         raise invalid(missing)
+    _check_texts(values)
     for name, value in values.items():
         setattr(row, name, value)
     try:

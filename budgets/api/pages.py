@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from django.db.models import Model, QuerySet
-from pydantic import Field
+from django.http import HttpRequest
+from pydantic import BaseModel, Field
 
 from budgets.api.problems import FieldError, invalid
+from budgets.api.schemas import Whole
 from budgets.services.ingestion import LARGEST_KEY
 
 RowT = TypeVar("RowT", bound=Model)
 
 LARGEST_PAGE = 500
-Limit = Annotated[int, Field(ge=1, le=LARGEST_PAGE)]
-_MARK = b"id:"
+Limit = Annotated[Whole, Field(ge=1, le=LARGEST_PAGE)]
+_CURSOR = re.compile(rb"id:([0-9]{1,19})")
+
+
+def only_known(request: HttpRequest, filters: type[BaseModel]) -> None:
+    """Raise a problem for a parameter that is none of `filters`, or that is there twice.
+
+    Narrowing a list by a misspelt name would answer with everything.
+    """
+    wrong = [
+        FieldError(name, "given_twice", "stands there twice; send it once")
+        if name in filters.model_fields
+        else FieldError(name, "unknown_parameter", "is no parameter of this address; leave it out")
+        for name, values in request.GET.lists()
+        if name not in filters.model_fields or len(values) > 1
+    ]
+    if wrong:
+        raise invalid(wrong)
 
 
 def page(rows: QuerySet[RowT], cursor: str | None, limit: int) -> tuple[list[RowT], str | None]:
@@ -31,15 +49,16 @@ def page(rows: QuerySet[RowT], cursor: str | None, limit: int) -> tuple[list[Row
 
 
 def _cursor(pk: Any) -> str:
-    return base64.urlsafe_b64encode(_MARK + str(pk).encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(f"id:{pk}".encode()).decode().rstrip("=")
 
 
 def _after(cursor: str) -> int:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        after = int(text.removeprefix(_MARK)) if text.startswith(_MARK) else -1
-    except (ValueError, binascii.Error):
-        after = -1
+    except ValueError:
+        text = b""
+    found = _CURSOR.fullmatch(text)
+    after = int(found[1]) if found else -1
     if not 0 <= after <= LARGEST_KEY:
         raise invalid(
             [FieldError("cursor", "invalid_cursor", "is no cursor of ours; leave it out to begin")]

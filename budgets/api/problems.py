@@ -57,8 +57,12 @@ def not_found(what: str) -> Problem:
 def invalid(errors: Sequence[FieldError]) -> Problem:
     """Return what a request with wrong fields (one at least) is answered with."""
     count = len(errors)
-    detail = errors[0].message if count == 1 else f"{count} fields are wrong"
-    return Problem(422, "invalid", f"{errors[0].field}: {detail}" if count == 1 else detail, errors)
+    if count > 1:
+        return Problem(422, "invalid", f"{count} fields are wrong", errors)
+    [one] = errors
+    return Problem(
+        422, "invalid", f"{one.field}: {one.message}" if one.field else one.message, errors
+    )
 
 
 def answer(problem: Problem) -> HttpResponse:
@@ -138,16 +142,29 @@ def method_not_allowed(allowed: str) -> Problem:
     return Problem(405, "method_not_allowed", detail, headers={"Allow": allowed})
 
 
-def of_fields(found: Sequence[Mapping[str, Any]], skip: int = 0) -> list[FieldError]:
-    """Return what pydantic found wrong, a line a field; without the first `skip` parts of its path."""
+def encoded() -> Problem:
+    """Return what a compressed body is answered with: a small one may unfold without end."""
+    return Problem(415, "unsupported_encoding", "send the body as it is, without Content-Encoding")
+
+
+def of_fields(found: Sequence[Mapping[str, Any]]) -> list[FieldError]:
+    """Return what pydantic found wrong, a line a field."""
     errors: dict[str, FieldError] = {}
     for one in found:
-        parts = [str(part) for part in one["loc"][skip:] if part not in _VARIANTS]
-        name = ".".join(parts)
+        name = _name_of(one)
         code, message = _WORDS.get(one["type"], (str(one["type"]), str(one["msg"])))
         # Of a field that may be of several types each says what it is not: one will do.
         errors.setdefault(name, FieldError(name, code, message))
-    return list(errors.values())
+    # And the one that it could have been says it of its parts.
+    return [it for name, it in errors.items() if not any(n.startswith(f"{name}.") for n in errors)]
+
+
+def _name_of(error: Mapping[str, Any]) -> str:
+    *path, last = error["loc"] or ("body",)
+    parts = [str(part) for part in path if part not in _VARIANTS]
+    if error["type"] == "extra_forbidden" or last not in _VARIANTS:
+        parts.append(str(last))  # Callers' own names may be anything.
+    return ".".join(parts)
 
 
 _VARIANTS = {"int", "str", "decimal", "CampaignName"}
@@ -155,6 +172,9 @@ _VARIANTS = {"int", "str", "decimal", "CampaignName"}
 _WORDS = {
     "extra_forbidden": ("unknown_field", "is no field that can be sent here; leave it out"),
     "missing": ("missing", "is missing; send it"),
+    "model_type": ("not_an_object", "is no JSON object; send one: {…}"),
+    "model_attributes_type": ("not_an_object", "is no JSON object; send one: {…}"),
+    "string_unicode": ("invalid", "has half a character of a pair; write it without"),
 }
 
 
@@ -162,12 +182,10 @@ def _of_shape(error: ShapeError) -> Problem:
     # A path begins with where it came from and, in a body, the name of our function's parameter.
     skips = {"body": 2, "query": 1, "path": 1, "header": 1}
     found = [
-        field_error
+        {**one, "loc": one["loc"][skips.get(one["loc"][0], 0) :] if one["loc"] else ()}
         for one in error.errors
-        for field_error in of_fields([one], skips.get(str(one["loc"][0]), 0) if one["loc"] else 0)
     ]
-    distinct = {one.field: one for one in reversed(found)}
-    return invalid(list(reversed(distinct.values())))
+    return invalid(of_fields(found))
 
 
 def _of_ninja(error: HttpError) -> Problem:

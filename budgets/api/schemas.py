@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic_core import PydanticCustomError
 
 from budgets.core import money
 from budgets.core.decision import Hold
@@ -19,21 +21,60 @@ Money = Annotated[str, Field(pattern=r"^-?\d{1,13}\.\d{2,6}$", examples=["12.50"
 HoldName = Annotated[str, Field(json_schema_extra={"enum": ["", *Hold]})]
 
 
-def _amount(value: object) -> Decimal | None:
-    if value is None:
-        return None
-    try:
-        return money.parse_amount(value)
-    except money.InvalidAmount as error:
-        raise ValueError(str(error)) from None
-
-
 _AMOUNT_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "string", "pattern": r"^-?\d{1,12}(\.\d{1,6})?$", "examples": ["12.50"]},
         {"type": "number"},
     ],
 }
+_BUDGET_SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^\d{1,12}(\.\d{1,6})?$", "examples": ["250.00"]},
+        {"type": "number", "minimum": 0},
+        {"type": "null"},
+    ],
+}
+
+
+def _budget(value: object) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        amount = money.parse_amount(value)
+    except money.InvalidAmount as error:
+        raise _refused("invalid_amount", str(error)) from None
+    if amount < 0:
+        raise _refused("negative", "cannot be negative; null means no limit")
+    return amount
+
+
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_WHOLE = re.compile(r"-?\d{1,19}", re.ASCII)
+
+
+def _flight_day(value: object) -> dt.date | None:
+    if value is None:
+        return None
+    try:
+        if isinstance(value, str) and DAY.fullmatch(value):
+            return dt.date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise _refused("invalid_date", "is no date; write 2026-01-31")
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, str) and not _WHOLE.fullmatch(value):
+        raise _refused("invalid_number", "is no whole number; write digits alone: 12")
+    return value
+
+
+def _refused(code: str, words: str) -> PydanticCustomError:
+    return PydanticCustomError(code, "{words}", {"words": words})
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number in an address: none of the other spellings that Python would take."""
 
 
 class Sent(BaseModel):
@@ -213,13 +254,10 @@ class CampaignPage(BaseModel):
 
 Budget = Annotated[
     Decimal | None,
-    BeforeValidator(_amount),
-    Field(
-        ge=0,
-        description="Null: no limit. 0: nothing may be spent.",
-        json_schema_extra=_AMOUNT_SCHEMA,
-    ),
+    BeforeValidator(_budget),
+    Field(description="Null: no limit. 0: nothing may be spent.", json_schema_extra=_BUDGET_SCHEMA),
 ]
+FlightDay = Annotated[dt.date | None, BeforeValidator(_flight_day)]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 
 
@@ -243,8 +281,8 @@ class CampaignEdit(Sent):
     monthly_budget: Budget = None
     allowed_start_hour: StrictInt | None = Field(default=None, ge=0, le=23)
     allowed_end_hour: StrictInt | None = Field(default=None, ge=0, le=24)
-    starts_on: dt.date | None = None
-    ends_on: dt.date | None = None
+    starts_on: FlightDay = None
+    ends_on: FlightDay = None
 
 
 # --- The log -------------------------------------------------------------------------------------
@@ -334,12 +372,20 @@ class PastStateOut(BaseModel):
     words: str
 
 
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str = Field(description="Its path in what was sent, as `events.3.amount`.")
+    code: str = Field(description="Stable.")
+    message: str = Field(description="What is wrong and what would be right.")
+
+
 class ProblemOut(BaseModel):
-    """RFC 9457."""
+    """What went wrong, as RFC 9457 tells it. Nothing was changed."""
 
     type: str
     title: str
     status: int
-    code: str
+    code: str = Field(description="Stable; go by it, not by the words.")
     detail: str
-    errors: list[dict[str, str]] = Field(default_factory=list)
+    errors: list[FieldProblem] = []

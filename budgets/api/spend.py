@@ -3,6 +3,7 @@
 # No `from __future__ import annotations`: django-ninja reads the types of decorated functions.
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
@@ -10,11 +11,12 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from ninja import Router
 
+from budgets.api import description
 from budgets.api.auth import principal_of, requires
 from budgets.api.idempotency import idempotent
 from budgets.api.problems import FieldError, invalid
 from budgets.api.references import References
-from budgets.api.schemas import Event, EventBatch, ProblemOut, Report, ReportRow, SpendAnswer
+from budgets.api.schemas import DAY, Event, EventBatch, Report, ReportRow, SpendAnswer
 from budgets.services import ingestion, to_date
 from budgets.services.ingestion import Answer, Receipt, Result, SpendEvent, unfit_text
 from budgets.services.keys import Principal
@@ -24,11 +26,40 @@ router = Router(tags=["spend"])
 
 EntryT = TypeVar("EntryT", SpendEvent, ReportedSpend)
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+NDJSON = "application/x-ndjson"
+_STREAM = {
+    "type": "string",
+    "description": "An `Event` a line.",
+    "examples": ['{"id": "7", "campaign": 1, "amount": "0.25", "date": "2026-01-31"}\n'],
+}
+_STREAM_ANSWER = {
+    "type": "string",
+    "description": "A `SpendResult` for each line that is not empty, in their order, and a last line "
+    "with `totals`, `paused` and `resumed`.",
+}
+_STREAM_SOURCE = {
+    "in": "query",
+    "name": "source",
+    "required": False,
+    "description": "Who reports: with a stream, whose lines do not say it.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": ingestion.MAX_SOURCE},
+}
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?")
 
 
-@router.post("/spend", response={200: SpendAnswer, 422: ProblemOut}, summary="Record events")
+@router.post(
+    "/spend",
+    response=SpendAnswer,
+    summary="Record events",
+    openapi_extra={
+        "requestBody": {"content": {NDJSON: {"schema": _STREAM}}},
+        "responses": {
+            200: {"content": {NDJSON: {"schema": _STREAM_ANSWER}}},
+            411: description.problem(411),
+        },
+        "parameters": [_STREAM_SOURCE],
+    },
+)
 @requires("spend:write")
 @idempotent
 def post_spend(request: HttpRequest, batch: EventBatch) -> JsonResponse:
@@ -36,7 +67,10 @@ def post_spend(request: HttpRequest, batch: EventBatch) -> JsonResponse:
 
     Answers each event in order. Whoever reads `recorded` can already read the pause. A value that
     cannot be meant rejects its event alone; a body of another shape is refused whole with 422.
-    A stream of any length may be sent as `application/x-ndjson`: see there.
+
+    A stream of any length may be sent as `application/x-ndjson` with `?source=`: an event a line. It
+    is recorded part by part. One that breaks off has recorded what came before: send it again, the
+    ids make that safe, and its Idempotency-Key is not needed.
     """
     source = source_of(batch.source)
     receipt = record(batch.events, source, principal_of(request), timezone.now())
@@ -45,7 +79,7 @@ def post_spend(request: HttpRequest, batch: EventBatch) -> JsonResponse:
 
 @router.post(
     "/spend/to-date",
-    response={200: SpendAnswer, 422: ProblemOut},
+    response=SpendAnswer,
     summary="Record what was spent so far",
 )
 @requires("spend:write")
@@ -67,10 +101,11 @@ def post_to_date(request: HttpRequest, report: Report) -> JsonResponse:
 def record(events: Sequence[Event], source: str, principal: Principal, now: datetime) -> Receipt:
     """Record what a request, or a part of a stream, sent; answer every event in its order."""
     references = References(principal, [event.campaign for event in events])
-    return _merged(
+    receipt = _merged(
         [_event(event, references) for event in events],
         lambda sound: ingestion.record(sound, source=source, now=now),
     )
+    return receipt if principal.brand_ids is None else _discreet(receipt)
 
 
 def source_of(text: str) -> str:
@@ -99,6 +134,18 @@ def written(receipt: Receipt, ids: Sequence[str | None]) -> dict[str, Any]:
         "paused": receipt.paused,
         "resumed": receipt.resumed,
     }
+
+
+def _discreet(receipt: Receipt) -> Receipt:
+    """Return a receipt that does not tell what was recorded, maybe of a brand the key does not see."""
+    words = (
+        "something else was recorded under this id; use another, or a negative amount to correct it"
+    )
+    results = (
+        replace(result, words=words) if result.answer is Answer.CONFLICT else result
+        for result in receipt.results
+    )
+    return replace(receipt, results=tuple(results))
 
 
 _FIELDS = {"external_id": "id"}
@@ -142,7 +189,7 @@ def _reported(row: ReportRow, references: References) -> ReportedSpend | Result:
 
 def _day(text: str) -> date | Result:
     try:
-        if _DAY.fullmatch(text):
+        if DAY.fullmatch(text):
             return date.fromisoformat(text)
     except ValueError:
         pass

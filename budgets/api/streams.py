@@ -20,16 +20,23 @@ from pydantic import ValidationError
 from budgets.api import bodies
 from budgets.api.problems import FieldError, Problem, invalid, of_fields
 from budgets.api.schemas import Event
-from budgets.api.spend import record, source_of, written
+from budgets.api.spend import NDJSON, record, source_of, written
 from budgets.services.ingestion import Answer, Receipt, Result
 from budgets.services.keys import Principal
 
-MEDIA_TYPE = "application/x-ndjson"
 BATCH = 1000
 LONGEST_LINE = 64 * 1024
 CHUNK = 64 * 1024
 IN_MEMORY = 1024 * 1024
 """Bytes of answers that are kept in memory; more go to the disk."""
+
+
+class _Answers(tempfile.SpooledTemporaryFile[bytes]):
+    """What is answered, until it is sent: read in pieces, not line by line; closed by the response."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self.read(CHUNK):
+            yield chunk
 
 
 @dataclass(slots=True)
@@ -56,9 +63,21 @@ def post(request: HttpRequest, principal: Principal) -> HttpResponseBase:
     if "source" not in request.GET:
         raise invalid([FieldError("source", "missing", "say who reports: ?source=google_ads")])
     source = source_of(request.GET["source"])
-    answers = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  # closed when sent
+    lines = _lines(_body(request))
+    answers = _Answers(max_size=IN_MEMORY)
+    try:
+        _answer(lines, source, principal, answers)
+    except BaseException:
+        answers.close()
+        raise
+    answers.seek(0)
+    return StreamingHttpResponse(answers, content_type=NDJSON)
+
+
+def _answer(lines: Iterator[bytes], source: str, principal: Principal, answers: IO[bytes]) -> None:
+    """Record the lines; write the answers to them."""
     totals = _Totals()
-    for batch in _batches(_lines(_body(request))):
+    for batch in _batches(lines):
         receipt, ids = _record(batch, source, principal)
         totals.take(receipt)
         for result in written(receipt, ids)["results"]:
@@ -69,8 +88,6 @@ def post(request: HttpRequest, principal: Principal) -> HttpResponseBase:
         "resumed": sorted(totals.resumed),
     }
     answers.write(json.dumps(last).encode() + b"\n")
-    answers.seek(0)
-    return StreamingHttpResponse(_sent(answers), content_type=MEDIA_TYPE)
 
 
 def _record(
@@ -101,21 +118,37 @@ def _event(line: bytes) -> Event | Result:
 
 
 def _body(request: HttpRequest) -> Any:
-    # Of a chunked body Django reads nothing, because its length is not known; the server knows its end.
-    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
-        return request.META["wsgi.input"]
-    return request
+    if "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
+        return request
+    # Of a chunked body Django reads nothing, because its length is not known; the server knows its
+    # end. One that does not would be read from until the caller hangs up.
+    if not request.META.get("wsgi.input_terminated"):
+        raise Problem(411, "length_required", "this server needs the stream's Content-Length")
+    return request.META["wsgi.input"]
 
 
 def _lines(body: Any) -> Iterator[bytes]:
     """Yield the lines that are not empty; of one that is too long, as much as shows that it is."""
     rest = b""
-    while chunk := body.read(CHUNK):
+    while chunk := _read(body):
         *complete, rest = (rest + chunk).split(b"\n")
         yield from (line for line in complete if line.strip())
         rest = rest[: LONGEST_LINE + 1]
     if rest.strip():
         yield rest
+
+
+def _read(body: Any) -> bytes:
+    try:
+        chunk: bytes = body.read(CHUNK)
+    except Exception:  # noqa: BLE001  # each server has its own for chunks that are none
+        # Or the caller hung up. What came before is recorded.
+        raise Problem(
+            400,
+            "stream_broken",
+            "the stream broke off; what came before is recorded, send it again",
+        ) from None
+    return chunk
 
 
 def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
@@ -127,9 +160,3 @@ def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
             batch = []
     if batch:
         yield batch
-
-
-def _sent(answers: IO[bytes]) -> Iterator[bytes]:
-    with answers:
-        while chunk := answers.read(CHUNK):
-            yield chunk

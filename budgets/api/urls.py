@@ -12,9 +12,8 @@ from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from django.views.decorators.csrf import csrf_exempt
 
-from budgets.api import problems, streams
+from budgets.api import problems, spend, streams
 from budgets.api.auth import Bearer, allow
-from budgets.api.problems import Problem
 from budgets.api.v1 import api
 
 View = Callable[..., HttpResponseBase]
@@ -24,16 +23,16 @@ def streamed(view: View) -> View:
     """Take streams out before django-ninja reads them into memory; leave the rest to `view`."""
 
     def either(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.method != "POST" or request.content_type != streams.MEDIA_TYPE:
+        if request.method != "POST" or request.content_type != spend.NDJSON:
             return view(request, *args, **kwargs)
         try:
             principal = Bearer()(request)
             if principal is None:
-                raise problems.unauthorized()
+                return problems.answer(problems.unauthorized())
             allow(principal, "spend:write")
             return streams.post(request, principal)
-        except Problem as problem:
-            return problems.answer(problem)
+        except Exception as error:  # noqa: BLE001  # as django-ninja does; raised again if it is ours
+            return api.on_exception(request, error)
 
     return either
 
@@ -44,6 +43,8 @@ def for_programs(view: View) -> View:
     @login_not_required
     @csrf_exempt
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.headers.get("Content-Encoding", "identity") != "identity":
+            return problems.answer(problems.encoded())
         response = view(request, *args, **kwargs)
         if response.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             return problems.answer(problems.method_not_allowed(response.headers["Allow"]))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from ninja import NinjaAPI
-
 from budgets.api import log, objects, problems, spend
 from budgets.api.auth import Bearer
 from budgets.api.bodies import ExactParser
+from budgets.api.description import DescribedAPI
 
-api = NinjaAPI(
+api = DescribedAPI(
     title="Ad-budget guardian",
     version="1",
     description=(

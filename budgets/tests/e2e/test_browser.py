@@ -17,6 +17,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from budgets.models import Brand, Campaign
 from budgets.services import passes
+from budgets.tests.api.programs import operations
 from budgets.tests.builders import make_brand, make_campaign, spend, state
 from budgets.tests.conftest import CHROMIUM
 
@@ -197,3 +198,23 @@ def assert_fits(page: Page, width: int) -> None:
 def assert_accessible(page: Page) -> None:
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_the_api_describes_itself_without_a_network(visit: Visit) -> None:
+    page = visit.page
+    page.route(lambda url: not url.startswith(visit.url), lambda route: route.abort())
+
+    page.goto(f"{visit.url}/api/v1/docs")
+
+    expect(page.get_by_role("heading", name="Ad-budget guardian")).to_be_visible()
+    for operation in operations():
+        row = page.locator(
+            f"#operations-{operation.said['tags'][0]}-{operation.said['operationId']}"
+        )
+        expect(row).to_contain_text(operation.said["summary"])
+        expect(row).to_contain_text(operation.method)
+    events = page.locator("#operations-spend-post_spend")
+    events.get_by_role("button").first.click()
+    expect(events.get_by_text("Record each event exactly once")).to_be_visible()
+    expect(events.get_by_text("Idempotency-Key", exact=True)).to_be_visible()
+    visit.assert_kept_to_itself()
