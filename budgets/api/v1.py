@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ninja import NinjaAPI
 
-from budgets.api import log, objects, problems, spend
+from budgets.api import log, objects, problems, spend, webhooks
 from budgets.api.auth import Bearer
 from budgets.api.bodies import ExactParser
 
@@ -23,5 +23,5 @@ api = NinjaAPI(
     openapi_url="/openapi.json",
 )
 problems.install(api)
-for router in (spend.router, objects.router, log.router):
+for router in (spend.router, objects.router, log.router, webhooks.router):
     api.add_router("", router)

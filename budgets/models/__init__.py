@@ -10,10 +10,10 @@ from budgets.models.spend import AppendOnly, Spend
 from budgets.models.status_change import Cause, StatusChange
 from budgets.models.webhook import (
     DeliveryState,
-    Event,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
+    WebhookEvent,
 )
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "CampaignCannotMove",
     "Cause",
     "DeliveryState",
-    "Event",
     "IdempotentAnswer",
     "MoneyField",
     "PassRecord",
@@ -35,4 +34,5 @@ __all__ = [
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",
+    "WebhookEvent",
 ]

@@ -16,7 +16,7 @@ from budgets.models.status_change import StatusChange
 LONGEST_URL = 500
 
 
-class Event(models.TextChoices):
+class WebhookEvent(models.TextChoices):
     """What an endpoint can be told."""
 
     PAUSED = "campaign.paused", "campaign.paused: it must stop"
@@ -28,7 +28,7 @@ class Event(models.TextChoices):
     TEST = "webhook.test", "webhook.test: sent by the test button"
 
 
-CHOSEN_BY_DEFAULT = (Event.PAUSED, Event.RESUMED, Event.HOLD_CHANGED)
+CHOSEN_BY_DEFAULT = (WebhookEvent.PAUSED, WebhookEvent.RESUMED, WebhookEvent.HOLD_CHANGED)
 
 
 def events_in_order(events: Iterable[str]) -> str:
@@ -37,13 +37,13 @@ def events_in_order(events: Iterable[str]) -> str:
     Raises ``ValidationError`` when there is none, or one that is not known.
     """
     chosen = set(events)
-    known = ", ".join(Event.values)
-    if unknown := sorted(chosen - set(Event.values)):
+    known = ", ".join(WebhookEvent.values)
+    if unknown := sorted(chosen - set(WebhookEvent.values)):
         words = f"{unknown[0][:60]!r} is no event; the events are {known}."
         raise ValidationError(words, code="unknown_event")
     if not chosen:
         raise ValidationError(f"Choose at least one of {known}.", code="required")
-    return " ".join(event for event in Event.values if event in chosen)
+    return " ".join(event for event in WebhookEvent.values if event in chosen)
 
 
 def validate_printable(text: str) -> None:
@@ -172,7 +172,7 @@ class WebhookDelivery(models.Model):
     status_change = models.ForeignKey(
         StatusChange, on_delete=models.PROTECT, null=True, related_name="deliveries"
     )
-    event = models.CharField(max_length=40, choices=Event)
+    event = models.CharField(max_length=40, choices=WebhookEvent)
     body = models.TextField()
     state = models.CharField(
         max_length=10,

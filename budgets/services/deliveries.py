@@ -16,7 +16,13 @@ from time import perf_counter
 from django.db import transaction
 from django.db.models import Count, Exists, F, OuterRef
 
-from budgets.models import DeliveryState, Event, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from budgets.models import (
+    DeliveryState,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 from budgets.services import outbound, signatures, webhooks
 from budgets.services.outbound import Reply
 from budgets.services.signatures import SecretLost
@@ -204,7 +210,7 @@ def _finish(parcel: _Parcel, reply: Reply, now: datetime) -> None:
 
 def _is_last(parcel: _Parcel, reply: Reply) -> bool:
     """Tell whether a failed delivery is given up. A test is for somebody who looks at it now."""
-    is_test = parcel.event == Event.TEST
+    is_test = parcel.event == WebhookEvent.TEST
     return is_test or parcel.attempt >= ATTEMPTS or reply.status == GONE
 
 
@@ -229,7 +235,7 @@ def _why_disable(parcel: _Parcel, reply: Reply, now: datetime) -> str:
         at__gt=now - sum(WAITS, timedelta()),
         status__range=(200, 299),
     )
-    if parcel.event == Event.TEST or taken.exists():
+    if parcel.event == WebhookEvent.TEST or taken.exists():
         return ""
     what = reply.error or f"it answered {reply.status}"
     words = f"Nothing was delivered in {ATTEMPTS} attempts over three days; at the last one: {what}"

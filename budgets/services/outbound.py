@@ -127,8 +127,8 @@ def post(
         error = f"no answer within {TIMEOUT:.0f} s"
     except (httpcore.NetworkError, ssl.SSLError, OSError) as failure:
         error = f"no connection: {failure}"[:300]
-    except (httpcore.ProtocolError, ValueError) as failure:
-        error = f"no HTTP answer: {failure}"[:300]
+    except (httpcore.ProtocolError, ValueError):
+        error = "no HTTP answer"  # The exception repeats what was answered, which we tell nobody.
     return Reply(status, error, perf_counter() - begun, retry_after)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from budgets.models import Event, StatusChange, WebhookDelivery, WebhookEndpoint, sets
+from budgets.models import StatusChange, WebhookDelivery, WebhookEndpoint, WebhookEvent, sets
 
 
 class _Listener(NamedTuple):
@@ -57,7 +57,7 @@ def write(changes: Sequence[int]) -> None:
 def test_body(endpoint_id: int, now: datetime) -> str:
     """Return what the test button sends."""
     words = "A test: nothing has changed."
-    return _envelope(Event.TEST, now, {"endpoint": endpoint_id, "message": words})
+    return _envelope(WebhookEvent.TEST, now, {"endpoint": endpoint_id, "message": words})
 
 
 def _listeners() -> list[_Listener]:
@@ -111,8 +111,8 @@ def _read(changes: Sequence[int]) -> Iterator[Any]:
 
 def _event(change: Any) -> str:
     if change["is_active"]:
-        return Event.RESUMED.value
-    return (Event.PAUSED if change["was_active"] else Event.HOLD_CHANGED).value
+        return WebhookEvent.RESUMED.value
+    return (WebhookEvent.PAUSED if change["was_active"] else WebhookEvent.HOLD_CHANGED).value
 
 
 def _body(event: str, change: Any) -> str:

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
-from budgets.models import Brand, DeliveryState, Event, WebhookDelivery, WebhookEndpoint
+from budgets.models import Brand, DeliveryState, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from budgets.models.webhook import (
     CHOSEN_BY_DEFAULT,
     WebhookDeliveryQuerySet,
@@ -122,7 +122,7 @@ def test(endpoint: WebhookEndpoint, *, now: datetime) -> WebhookDelivery:
         _refuse_disabled(_locked(endpoint))
         return WebhookDelivery.objects.create(
             endpoint=endpoint,
-            event=Event.TEST,
+            event=WebhookEvent.TEST,
             body=outbox.test_body(endpoint.pk, now),
             due_at=now,
             created_at=now,
