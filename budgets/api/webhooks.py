@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from ninja import Query, Router
+from ninja.responses import NinjaJSONEncoder
 from pydantic import BaseModel, ConfigDict
 
 from budgets.api import pages
@@ -122,10 +123,9 @@ def patch_webhook(request: HttpRequest, webhook_id: int, edit: WebhookEdit) -> W
     summary="Remove an endpoint",
 )
 @requires("manage")
-def delete_webhook(request: HttpRequest, webhook_id: int) -> tuple[int, None]:
+def delete_webhook(request: HttpRequest, webhook_id: int) -> None:
     """Send nothing more to it, for good."""
     webhooks.remove(_endpoint(principal_of(request), webhook_id), now=timezone.now())
-    return 204, None
 
 
 @router.post(
@@ -359,4 +359,6 @@ def _delivery_out(row: WebhookDelivery) -> DeliveryOut:
 
 
 def _json(shown: BaseModel, status: int) -> HttpResponse:
-    return HttpResponse(shown.model_dump_json(), status=status, content_type="application/json")
+    # Written as django-ninja writes the other answers: instants to the millisecond.
+    body = json.dumps(shown.model_dump(), cls=NinjaJSONEncoder)
+    return HttpResponse(body, status=status, content_type="application/json")

@@ -180,4 +180,5 @@ def _fill(
     try:
         outbound.check(url, resolve=resolve)
     except Refused as refusal:
-        raise ValidationError({"url": f"Cannot be sent to: {refusal}."}, code="refused") from None
+        words = ValidationError(f"Cannot be sent to: {refusal}.", code="refused")
+        raise ValidationError({"url": words}) from None
