@@ -49,7 +49,7 @@ LEASE = timedelta(minutes=2)
 """How long a sender holds a delivery: an exchange takes 10 s at most, looking a name up some 30 s."""
 
 THREADS = 64
-IN_FLIGHT = 4
+IN_FLIGHT = 8
 """Deliveries of one endpoint at once, of all senders together; one whose last attempt failed gets 1."""
 
 CLAIMING = timedelta(seconds=4)
@@ -95,12 +95,10 @@ def deliver(
                 return counts
             # A second, so that what comes due meanwhile does not wait for a slow receiver.
             done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
-            for future in done:
-                parcel = running.pop(future)
-                reply = _reply_of(future)
-                counts["sent"] += 1
-                counts["delivered"] += reply.is_success
-                _finish(parcel, reply, now + timedelta(seconds=perf_counter() - begun))
+            replies = [(running.pop(future), _reply_of(future)) for future in done]
+            counts["sent"] += len(replies)
+            counts["delivered"] += sum(reply.is_success for _, reply in replies)
+            _finish(replies, now + timedelta(seconds=perf_counter() - begun))
 
 
 def _claim(now: datetime, room: int) -> list[_Parcel]:
@@ -178,34 +176,40 @@ def _reply_of(future: Future[Reply]) -> Reply:
     return Reply(None, f"our mistake: {type(error).__name__}; see the log of the worker")
 
 
-def _finish(parcel: _Parcel, reply: Reply, now: datetime) -> None:
-    """Write down the attempt and what follows from it."""
+def _finish(replies: Sequence[tuple[_Parcel, Reply]], now: datetime) -> None:
+    """Write down attempts, and what follows from them."""
     with transaction.atomic():
-        # The endpoint first, as everywhere: two that lock in another order wait for each other.
-        endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=parcel.endpoint_id)
-        failures = 0 if reply.is_success else endpoint.failures + 1
-        if failures != endpoint.failures:
-            WebhookEndpoint.objects.filter(pk=endpoint.pk).update(failures=failures)
-        WebhookAttempt.objects.create(
-            delivery_id=parcel.delivery_id,
-            at=parcel.at,
-            status=reply.status,
-            error=reply.error,
-            duration_ms=round(reply.seconds * 1000),
-        )
-        rows = WebhookDelivery.objects.filter(pk=parcel.delivery_id)
-        if reply.is_success:
-            rows.update(state=DeliveryState.DELIVERED, is_sending=False)
-            return
-        # Unless the lease ran out and somebody else holds it by now.
-        ours = rows.pending().filter(attempts=parcel.attempt)
-        if not _is_last(parcel, reply):
-            ours.update(due_at=_again_at(parcel, reply, now), is_sending=False)
-            return
-        is_given_up = ours.update(state=DeliveryState.FAILED, is_sending=False) == 1
-        reason = _why_disable(parcel, reply, now) if is_given_up and endpoint.is_enabled else ""
-        if reason:
-            webhooks.disable(endpoint, reason=reason)
+        # In one order, as every sender does: else two would wait for each other.
+        for parcel, reply in sorted(replies, key=lambda it: (it[0].endpoint_id, it[0].delivery_id)):
+            _note(parcel, reply, now)
+
+
+def _note(parcel: _Parcel, reply: Reply, now: datetime) -> None:
+    # The endpoint before its deliveries, as everywhere.
+    endpoint = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=parcel.endpoint_id)
+    failures = 0 if reply.is_success else endpoint.failures + 1
+    if failures != endpoint.failures:
+        WebhookEndpoint.objects.filter(pk=endpoint.pk).update(failures=failures)
+    WebhookAttempt.objects.create(
+        delivery_id=parcel.delivery_id,
+        at=parcel.at,
+        status=reply.status,
+        error=reply.error,
+        duration_ms=round(reply.seconds * 1000),
+    )
+    rows = WebhookDelivery.objects.filter(pk=parcel.delivery_id)
+    if reply.is_success:
+        rows.update(state=DeliveryState.DELIVERED, is_sending=False)
+        return
+    # Unless the lease ran out and somebody else holds it by now.
+    ours = rows.pending().filter(attempts=parcel.attempt)
+    if not _is_last(parcel, reply):
+        ours.update(due_at=_again_at(parcel, reply, now), is_sending=False)
+        return
+    is_given_up = ours.update(state=DeliveryState.FAILED, is_sending=False) == 1
+    reason = _why_disable(parcel, reply, now) if is_given_up and endpoint.is_enabled else ""
+    if reason:
+        webhooks.disable(endpoint, reason=reason)
 
 
 def _is_last(parcel: _Parcel, reply: Reply) -> bool:

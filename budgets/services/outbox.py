@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from budgets.models import StatusChange, WebhookDelivery, WebhookEndpoint, WebhookEvent, sets
+from budgets.services.transactions import chunks
 
 
 class _Listener(NamedTuple):
@@ -39,19 +40,8 @@ def write(changes: Sequence[int]) -> None:
     """Write the deliveries of status changes of this transaction; one question if nobody listens."""
     if not changes or not (listeners := _listeners()):
         return
-    parcels = _Parcels()
-    for change in _read(changes):
-        event = _event(change)
-        body = ""
-        for listener in listeners:
-            if listener.wants(event, change["campaign__brand_id"]):
-                body = body or _body(event, change)
-                parcels.endpoints.append(listener.pk)
-                parcels.changes.append(change["pk"])
-                parcels.events.append(event)
-                parcels.bodies.append(body)
-                parcels.at.append(change["at"])
-    _insert(parcels)
+    for piece in chunks(changes):
+        _insert(_parcels(piece, listeners))
 
 
 def test_body(endpoint_id: int, now: datetime) -> str:
@@ -90,9 +80,10 @@ def _brands(endpoints: Sequence[int]) -> dict[int, list[int]]:
     return brands
 
 
-def _read(changes: Sequence[int]) -> Iterator[Any]:
+def _read(changes: Sequence[int]) -> list[Any]:
+    # At once: as an iterator, a cursor of the server's, a thousand rows took 545 ms instead of 7.
     rows = StatusChange.objects.filter(pk__among=changes).order_by("pk")
-    return rows.values(
+    found = rows.values(
         "pk",
         "at",
         "was_active",
@@ -106,7 +97,8 @@ def _read(changes: Sequence[int]) -> Iterator[Any]:
         "campaign__external_id",
         "campaign__brand_id",
         "campaign__brand__name",
-    ).iterator()
+    )
+    return list(found)
 
 
 def _event(change: Any) -> str:
@@ -140,6 +132,22 @@ def _body(event: str, change: Any) -> str:
 def _envelope(event: str, at: datetime, data: dict[str, Any]) -> str:
     said = {"type": str(event), "timestamp": at.astimezone(UTC).isoformat(), "data": data}
     return json.dumps(said, separators=(",", ":"))
+
+
+def _parcels(changes: Sequence[int], listeners: Sequence[_Listener]) -> _Parcels:
+    parcels = _Parcels()
+    for change in _read(changes):
+        event = _event(change)
+        body = ""
+        for listener in listeners:
+            if listener.wants(event, change["campaign__brand_id"]):
+                body = body or _body(event, change)
+                parcels.endpoints.append(listener.pk)
+                parcels.changes.append(change["pk"])
+                parcels.events.append(event)
+                parcels.bodies.append(body)
+                parcels.at.append(change["at"])
+    return parcels
 
 
 def _insert(parcels: _Parcels) -> None:

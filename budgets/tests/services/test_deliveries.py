@@ -313,11 +313,11 @@ class TestLease:
         (late,) = deliveries._claim(NOW, 64)
         (held,) = deliveries._claim(NOW + LEASE, 64)
 
-        deliveries._finish(late, BROKEN, NOW + LEASE)
+        deliveries._finish([(late, BROKEN)], NOW + LEASE)
 
         row = only(endpoint)
         assert (row.is_sending, row.due_at, row.attempts) == (True, NOW + 2 * LEASE, 2)
-        deliveries._finish(held, OK, NOW + LEASE)
+        deliveries._finish([(held, OK)], NOW + LEASE)
         assert only(endpoint).state == "delivered"
 
     @pytest.mark.django_db(transaction=True, serialized_rollback=True)
