@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,7 +46,6 @@ class Receiver:
     messages: list[Message] = field(default_factory=list)
     answer: Callable[[Message, int], int] = lambda message, at: 204
     headers: dict[str, str] = field(default_factory=dict)
-    connections: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -59,17 +59,15 @@ def verifies(secret: str, headers: dict[str, str], body: bytes) -> bool:
 
 
 @contextmanager
-def receiving(answer: Callable[[Message, int], int] | None = None) -> Iterator[Receiver]:
+def receiving(
+    answer: Callable[[Message, int], int] | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[Receiver]:
     """Listen on 127.0.0.1 until the test is over."""
     receiver = Receiver()
     if answer is not None:
         receiver.answer = answer
 
     class Handler(BaseHTTPRequestHandler):
-        def setup(self) -> None:
-            receiver.connections += 1
-            super().setup()
-
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             message = Message({name.lower(): text for name, text in self.headers.items()}, body)
@@ -88,8 +86,15 @@ def receiving(answer: Callable[[Message, int], int] | None = None) -> Iterator[R
         def log_request(self, *args: Any) -> None:
             """Keep quiet."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Keep quiet about whoever hangs up."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     receiver.url = f"http://127.0.0.1:{server.server_port}/hook"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
 import socket
+import ssl
+import subprocess
+import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from pytest_django import Settings
 
 from budgets.services import outbound
 from budgets.services.outbound import Refused, is_public
-from budgets.tests.receiver import receiving
+from budgets.tests.receiver import Message, receiving
 
 PUBLIC = "93.184.215.14"
 
@@ -294,10 +299,72 @@ class TestTrusted:
         assert reply.seconds < outbound.TIMEOUT
 
 
+class TestTls:
+    """A receiver whose certificate says `hooks.internal`."""
+
+    @pytest.fixture
+    def certificate(self, tmp_path: Path) -> Path:
+        if (openssl := shutil.which("openssl")) is None:
+            pytest.skip("no openssl to make a certificate with")
+        path = tmp_path / "both.pem"
+        words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+        name = ["-subj", "/CN=hooks.internal", "-addext", "subjectAltName=DNS:hooks.internal"]
+        subprocess.run(
+            [openssl, *words.split(), *name, "-keyout", path, "-out", tmp_path / "one.pem"],
+            check=True,
+            capture_output=True,
+        )
+        path.write_text(path.read_text() + (tmp_path / "one.pem").read_text())
+        return path
+
+    @pytest.fixture(autouse=True)
+    def _fresh(self, settings: Settings) -> Iterator[None]:
+        settings.WEBHOOK_ALLOWED_PRIVATE_HOSTS = ["127.0.0.1"]
+        outbound._tls.cache_clear()
+        yield
+        outbound._tls.cache_clear()
+
+    def post(self, certificate: Path, host: str) -> tuple[outbound.Reply, list[Message], list[str]]:
+        """Post to `host`, which is that receiver, and return what it saw, the asked names as well."""
+        names: list[str] = []
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        context.sni_callback = lambda connection, name, _: names.append(name)
+        with receiving(tls=context) as receiver:
+            url = receiver.url.replace("http://127.0.0.1", f"https://{host}")
+            reply = outbound.post(url, [], b"{}", resolve=lambda host, port: ["127.0.0.1"])
+        return reply, receiver.messages, names
+
+    def test_the_name_is_asked_for_and_proved_though_the_address_is_called(
+        self, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+        reply, [message], names = self.post(certificate, "hooks.internal")
+
+        assert (reply.status, reply.error) == (204, "")
+        assert names == ["hooks.internal"]
+        assert message.headers["host"].startswith("hooks.internal:")
+
+    def test_a_certificate_of_another_name_is_refused(
+        self, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+        reply, messages, _ = self.post(certificate, "other.internal")
+
+        assert "certificate verify failed" in reply.error
+        assert messages == []
+
+    def test_a_certificate_of_nobody_is_refused(self, certificate: Path) -> None:
+        reply, messages, _ = self.post(certificate, "hooks.internal")
+
+        assert "certificate verify failed" in reply.error
+        assert messages == []
+
+
 def _answered_with(said: bytes) -> outbound.Reply:
     """Post to somebody who says this and then nothing, without hanging up."""
-    import threading
-
     done = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
