@@ -8,7 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from budgets.services import passes
+from budgets.services import deliveries, passes
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,12 @@ def reset_daily_monthly_spend(**_future: object) -> dict[str, int]:
 def drain_due_brands(**_future: object) -> dict[str, int]:
     """Help a pass that has much to do; a message that is lost is not missed."""
     return passes.help_drain(timezone.now())
+
+
+@shared_task(name="budgets.tasks.deliver_webhooks")
+def deliver_webhooks(**_future: object) -> dict[str, int]:
+    """Send the deliveries that are due; several may run at once."""
+    return deliveries.deliver(timezone.now())
 
 
 def _ask_for(helpers: int) -> None:

@@ -5,7 +5,9 @@ Every variable is optional; `env` refuses values that cannot be meant.
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -100,6 +102,11 @@ if PRODUCTION:
 else:
     SECRET_KEY = given_key or own_secret_key()
     ALLOWED_HOSTS = given_hosts or LOCAL_HOSTS
+
+# Keys before this one, comma-separated: sessions and secrets of webhooks that came from them go on.
+SECRET_KEY_FALLBACKS = [
+    key for part in env.secret("SECRET_KEY_FALLBACKS").split(",") if (key := part.strip())
+]
 
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
 for origin in CSRF_TRUSTED_ORIGINS:
@@ -362,6 +369,18 @@ UNFOLD = {
                         "admin:budgets_apikey_changelist",
                         "budgets.view_apikey",
                     ),
+                    entry(
+                        "Webhooks",
+                        "webhook",
+                        "admin:budgets_webhookendpoint_changelist",
+                        "budgets.view_webhookendpoint",
+                    ),
+                    entry(
+                        "Webhook deliveries",
+                        "outgoing_mail",
+                        "admin:budgets_webhookdelivery_changelist",
+                        "budgets.view_webhookdelivery",
+                    ),
                     entry("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
                     entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
                 ],
@@ -404,7 +423,8 @@ CELERY_RESULT_EXPIRES = None  # Nothing to clean up, or beat adds a nightly cron
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # A busy process must not sit on the next tick.
-CELERY_WORKER_CONCURRENCY = 2  # One process more than the longest task leaves one for the others.
+# A pass, deliveries that wait for slow receivers, and one for the others.
+CELERY_WORKER_CONCURRENCY = 3
 CELERY_TASK_SOFT_TIME_LIMIT = 110  # Ends the transaction in an orderly way …
 CELERY_TASK_TIME_LIMIT = 120  # … before the process is killed.
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30  # A deploy lets the running pass finish.
@@ -421,6 +441,26 @@ CELERY_BEAT_SYNC_EVERY = 1  # Save each run at once: health reads `last_run_at`.
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_ENABLE_UTC = True
 DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+
+# --- Webhooks ----------------------------------------------------------------------------------
+def checked_networks(entries: list[str]) -> list[str]:
+    """Refuse what is neither a host nor a network: it would allow nothing, or not what was meant."""
+    for entry in entries:
+        if re.fullmatch(r"[A-Za-z0-9_.-]*[A-Za-z_-][A-Za-z0-9_.-]*", entry, re.ASCII):
+            continue  # a name; only digits and points would be an address
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"WEBHOOK_ALLOWED_PRIVATE_HOSTS: {entry!r} is neither a host name nor a network "
+                f"({error}); say hooks.internal or 10.1.2.0/24, comma-separated."
+            ) from None
+    return entries
+
+
+WEBHOOK_ALLOWED_PRIVATE_HOSTS = checked_networks(env.words("WEBHOOK_ALLOWED_PRIVATE_HOSTS"))
+"""Hosts and networks that webhooks may be sent to though they are private, at any port, also by http."""
 
 # --- Money -------------------------------------------------------------------------------------
 API_REQUESTS_PER_SECOND = env.integer(

@@ -1,5 +1,25 @@
 """The admin: every edit goes through a service and decides at once."""
 
-from budgets.admin import api_key, brand, campaign, passes, people, schedule, spend, status_change
+from budgets.admin import (
+    api_key,
+    brand,
+    campaign,
+    passes,
+    people,
+    schedule,
+    spend,
+    status_change,
+    webhook,
+)
 
-__all__ = ["api_key", "brand", "campaign", "passes", "people", "schedule", "spend", "status_change"]
+__all__ = [
+    "api_key",
+    "brand",
+    "campaign",
+    "passes",
+    "people",
+    "schedule",
+    "spend",
+    "status_change",
+    "webhook",
+]

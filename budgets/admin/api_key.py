@@ -10,21 +10,19 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Min, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from unfold.contrib.filters.admin import RadioFilter
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminRadioSelectWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from budgets.admin.base import Admin, Form, column, number
+from budgets.admin.sees import count_brands, in_words, refuse_both, sees_field
 from budgets.models import ApiKey, Scope
 from budgets.models.api_key import MARK, in_order
 from budgets.services import keys
-
-ALL, SOME = "False", "True"
-"""The two values of `is_restricted`, as a form sends them."""
 
 
 class ScopesField(forms.MultipleChoiceField):
@@ -43,14 +41,6 @@ class ScopesField(forms.MultipleChoiceField):
         return bool(super().has_changed(self.prepare_value(initial), data))
 
 
-class SeesField(forms.TypedChoiceField):
-    """All brands or some, as a boolean."""
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        """Compare with what the form sends for the stored boolean."""
-        return bool(super().has_changed(str(initial), data))
-
-
 class ApiKeyForm(Form[ApiKey]):
     """What people write about a key."""
 
@@ -60,13 +50,7 @@ class ApiKeyForm(Form[ApiKey]):
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text=ApiKey._meta.get_field("scopes").help_text,
     )
-    is_restricted = SeesField(
-        label="Sees",
-        choices=((ALL, "all brands, those to come as well"), (SOME, "only the brands chosen here")),
-        coerce=lambda value: value == SOME,
-        widget=UnfoldAdminRadioSelectWidget,
-        initial=ALL,
-    )
+    is_restricted = sees_field("Sees")
 
     class Meta:
         model = ApiKey
@@ -80,16 +64,9 @@ class ApiKeyForm(Form[ApiKey]):
         return scopes
 
     def clean(self) -> dict[str, Any]:
-        """Refuse brands and "all brands" at once: neither reading would be safe to guess."""
+        """Refuse brands and "all brands" at once."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        if "is_restricted" in cleaned and "brands" in cleaned:
-            is_restricted, brands = cleaned["is_restricted"], cleaned["brands"]
-            if is_restricted and not brands:
-                self.add_error("brands", "Choose at least one, or let the key see all brands.")
-            elif brands and not is_restricted:
-                self.add_error(
-                    "is_restricted", "Brands are chosen: take them away, or see only them."
-                )
+        refuse_both(self, cleaned, "the key see")
         return cleaned
 
 
@@ -132,12 +109,7 @@ class ApiKeyAdmin(Admin):
 
     def dress(self, rows: list[Any], now: datetime) -> None:
         """Say which brands the page's keys see."""
-        counted = ApiKey.objects.filter(pk__among=[key.pk for key in rows]).annotate(
-            count=Count("brands"), first=Min("brands__name")
-        )
-        seen = {pk: found for pk, *found in counted.values_list("pk", "count", "first")}
-        for key in rows:
-            key.count, key.first = seen.get(key.pk, (0, None))
+        count_brands(ApiKey, rows)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         """Return the key of a form, dressed as those of the list."""
@@ -257,9 +229,7 @@ class ApiKeyAdmin(Admin):
     @column("Sees")
     def sees(self, key: Any) -> str:
         """Show whose campaigns exist for it."""
-        if key.count:
-            return str(key.first) if key.count == 1 else f"{key.first} and {key.count - 1:,} more"
-        return "nothing: its brands are gone" if key.is_restricted else "all brands"
+        return in_words(key)
 
     @column("Created")
     def created(self, key: Any) -> str:

@@ -12,7 +12,9 @@ from pydantic_core import PydanticCustomError
 
 from budgets.core import money
 from budgets.core.decision import Hold
-from budgets.services.ingestion import MAX_BATCH, MAX_ID, MAX_SOURCE
+from budgets.models import WebhookEvent
+from budgets.models.webhook import CHOSEN_BY_DEFAULT, LONGEST_URL
+from budgets.services.ingestion import LARGEST_KEY, MAX_BATCH, MAX_ID, MAX_SOURCE
 
 Money = Annotated[str, Field(pattern=r"^-?\d{1,13}\.\d{2,6}$", examples=["12.50"])]
 """An amount that we say."""
@@ -378,6 +380,112 @@ class FieldProblem(BaseModel):
     field: str = Field(description="Its path in what was sent, as `events.3.amount`.")
     code: str = Field(description="Stable.")
     message: str = Field(description="What is wrong and what would be right.")
+
+
+# --- Webhooks ------------------------------------------------------------------------------------
+
+EventName = Annotated[
+    StrictStr,
+    Field(description="What to be told.", json_schema_extra={"enum": list(WebhookEvent.values)}),
+]
+WebhookUrl = Annotated[
+    StrictStr,
+    Field(
+        description="https, port 443 or 8443, at a public address.",
+        max_length=LONGEST_URL,
+        json_schema_extra={"examples": ["https://ads.example.com/hooks/budgets"]},
+    ),
+]
+Description = Annotated[StrictStr, Field(max_length=200)]
+BrandIds = Annotated[
+    list[Annotated[StrictInt, Field(ge=1, le=LARGEST_KEY)]] | None,
+    Field(description="Hear of these brands alone. Null: of all.", max_length=1000),
+]
+
+
+class WebhookNew(Sent):
+    """Where to send what."""
+
+    url: WebhookUrl
+    description: Description = ""
+    events: list[EventName] = Field(default=list(CHOSEN_BY_DEFAULT), min_length=1, max_length=20)
+    brands: BrandIds = None
+
+
+class WebhookEdit(Sent):
+    """The fields to change; what is left out stays."""
+
+    url: WebhookUrl | None = None
+    description: Description | None = None
+    events: list[EventName] | None = Field(default=None, min_length=1, max_length=20)
+    brands: BrandIds = None
+    is_enabled: StrictBool | None = None
+
+
+class WebhookOut(BaseModel):
+    """An endpoint."""
+
+    id: int
+    url: str
+    description: str
+    events: list[EventName]
+    brands: list[int] | None = Field(description="Null: it hears of all brands.")
+    is_enabled: bool
+    disabled_reason: str
+    failures: int = Field(description="Attempts that failed since the last one that did not.")
+    created_at: dt.datetime
+    previous_secret_expires_at: dt.datetime | None = Field(
+        description="Until then the secret before the last rotation signs as well."
+    )
+
+
+class WebhookWithSecret(WebhookOut):
+    """An endpoint and its secret, which no other answer shows."""
+
+    secret: str = Field(examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
+
+
+class WebhookPage(BaseModel):
+    """Endpoints in the order of their ids."""
+
+    data: list[WebhookOut]
+    next_cursor: str | None = Field(description="Ask with it for the next page; null: the last.")
+
+
+class DeliveryOut(BaseModel):
+    """One event for one endpoint."""
+
+    id: int
+    message_id: str = Field(description="The header `webhook-id`, the same in every attempt.")
+    event: EventName
+    sequence: int | None = Field(description="The status change; null: a test.")
+    state: Literal["pending", "delivered", "failed", "cancelled"]
+    attempts: int = Field(description="Since it was written or last replayed.")
+    due_at: dt.datetime = Field(description="The next attempt of one that is pending.")
+    created_at: dt.datetime
+
+
+class DeliveryPage(BaseModel):
+    """Deliveries in the order of their ids."""
+
+    data: list[DeliveryOut]
+    next_cursor: str | None = Field(description="Ask with it for the next page; null: the last.")
+
+
+class AttemptOut(BaseModel):
+    """One attempt: the status of the answer, or why there was none."""
+
+    at: dt.datetime
+    status: int | None
+    error: str
+    duration_ms: int
+
+
+class DeliveryWithAttempts(DeliveryOut):
+    """A delivery with what was sent, and the last hundred attempts, oldest first."""
+
+    body: str
+    attempts_made: list[AttemptOut]
 
 
 class ProblemOut(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from budgets.api import log, objects, problems, spend
+from budgets.api import log, objects, problems, spend, webhooks
 from budgets.api.auth import Bearer
 from budgets.api.bodies import ExactParser
 from budgets.api.description import DescribedAPI
@@ -22,5 +22,5 @@ api = DescribedAPI(
     openapi_url="/openapi.json",
 )
 problems.install(api)
-for router in (spend.router, objects.router, log.router):
+for router in (spend.router, objects.router, log.router, webhooks.router):
     api.add_router("", router)

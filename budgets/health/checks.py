@@ -30,6 +30,7 @@ ANSWER_WITHIN = 1.0
 
 FULL_CHECK_PATIENCE = 3 * passes.FULL_CHECK_EVERY
 CLOCKS_DIFFER = timedelta(seconds=5)
+DELIVERY_PATIENCE = timedelta(minutes=15)
 SHOWN_BRANDS = 5
 START = "Start them with manage.py up, or with your own services for worker and beat."
 
@@ -91,6 +92,7 @@ def examine(now: datetime, *, ask_workers: bool) -> Report:
             in_broker,
             *_passes(now, ask_workers=ask_workers and in_broker.status is Status.OK),
             _guarded("brands", "Brands", check_brands),
+            _guarded("webhooks", "Webhooks", partial(check_webhooks, now)),
         ]
     )
 
@@ -307,6 +309,20 @@ def check_brands() -> Check:
         Status.FAIL,
         f"These cannot be processed: {named}{more}. Their campaigns stay as they are; "
         "all others are looked after.",
+    )
+
+
+def check_webhooks(now: datetime) -> Check:
+    """Warn of deliveries that nobody sent in time; a receiver that fails is not our failure."""
+    count, oldest = health.overdue_deliveries(now - DELIVERY_PATIENCE)
+    check = partial(Check, "webhooks", "Webhooks", value={"overdue": count})
+    if oldest is None:
+        return check(Status.OK, "None is overdue.")
+    number = "1 delivery is" if count == 1 else f"{count:,} deliveries are"
+    return check(
+        Status.WARN,
+        f"{number} overdue, the oldest for {in_words(now - oldest)}. See in the admin that the "
+        "schedule has an enabled entry for budgets.tasks.deliver_webhooks, and the log of the worker.",
     )
 
 

@@ -8,6 +8,13 @@ from budgets.models.idempotent_answer import IdempotentAnswer
 from budgets.models.pass_record import PassRecord
 from budgets.models.spend import AppendOnly, Spend
 from budgets.models.status_change import Cause, StatusChange
+from budgets.models.webhook import (
+    DeliveryState,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 
 __all__ = [
     "AmountRefused",
@@ -17,10 +24,15 @@ __all__ = [
     "Campaign",
     "CampaignCannotMove",
     "Cause",
+    "DeliveryState",
     "IdempotentAnswer",
     "MoneyField",
     "PassRecord",
     "Scope",
     "Spend",
     "StatusChange",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookEvent",
 ]

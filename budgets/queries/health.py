@@ -12,7 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, F, Min, Q
 
-from budgets.models import Brand, PassRecord, Spend
+from budgets.models import Brand, PassRecord, Spend, WebhookDelivery
 from budgets.services.counting import EARLIEST_ZONE
 
 COUNTED_UP_TO = 10_000
@@ -105,6 +105,13 @@ def troubled_brands(limit: int) -> list[tuple[str, str]]:
     """Return name and trouble of the first brands that the last pass could not process."""
     brands = Brand.objects.troubled().order_by("pk")
     return list(brands.values_list("name", "trouble")[:limit])
+
+
+def overdue_deliveries(at: datetime) -> tuple[int, datetime | None]:
+    """Return how many deliveries were due at `at` and are not sent, and since when the oldest is due."""
+    due = WebhookDelivery.objects.due(at).filter(endpoint__is_enabled=True).order_by("due_at")
+    found = due[:COUNTED_UP_TO].aggregate(count=Count("pk"), oldest=Min("due_at"))
+    return found["count"], found["oldest"]
 
 
 def pending_migrations() -> list[str]:

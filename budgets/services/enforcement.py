@@ -26,7 +26,7 @@ from budgets.core.decision import (
 )
 from budgets.core.periods import LocalDay
 from budgets.models import Brand, Campaign, Cause, StatusChange, sets
-from budgets.services import rollover
+from budgets.services import outbox, rollover
 from budgets.services.rollover import BrandRow, Moment
 from budgets.services.transactions import ROWS, StateMoved
 
@@ -155,13 +155,14 @@ def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> 
     written = [
         pk for pk, moment in by_brand.items() if trigger is Trigger.SWEEP or moment.brand.is_written
     ]
-    bridged = _bridge_log(written, moves.campaigns, moments[0].now)
+    bridges = _bridge_log(written, moves.campaigns, moments[0].now)
     _transit(moves)
-    _write_log(moves, actor)
+    changes = [*bridges, *_write_log(moves, actor)]
+    outbox.write(changes)
     _store_next_look(by_brand, looks)
     return Outcome(
         brands=len(moments),
-        changes=len(moves.campaigns) + bridged,
+        changes=len(changes),
         paused=tuple(pk for pk, old in zip(moves.campaigns, moves.old, strict=True) if not old),
         resumed=tuple(pk for pk, new in zip(moves.campaigns, moves.new, strict=True) if not new),
     )
@@ -206,8 +207,8 @@ def note_troubles(troubles: Mapping[int, str], now: datetime) -> None:
         )
 
 
-def _bridge_log(written: Collection[int], moving: Collection[int], now: datetime) -> int:
-    """Log what others did to the state of locked brands' campaigns; return how many it was.
+def _bridge_log(written: Collection[int], moving: Collection[int], now: datetime) -> list[int]:
+    """Log what others did to the state of locked brands' campaigns; return the ids of the rows.
 
     Else the log would not end in the state in force, and what is decided next would not begin there.
     Looked for in brands that somebody `written`, and in the campaigns that are `moving` anyhow.
@@ -227,8 +228,7 @@ def _bridge_log(written: Collection[int], moving: Collection[int], now: datetime
         )
         for pk, (logged, hold) in rows.items()
     ]
-    StatusChange.objects.bulk_create(bridges, batch_size=ROWS)
-    return len(bridges)
+    return [row.pk for row in StatusChange.objects.bulk_create(bridges, batch_size=ROWS)]
 
 
 def _unlogged(column: str, keys: Collection[int]) -> list[tuple[int, str, str]]:
@@ -365,9 +365,10 @@ def _transit(moves: _Moves) -> None:
         raise StateMoved(f"{len(moves.campaigns)} campaigns were to change, {moved} could")
 
 
-def _write_log(moves: _Moves, actor: str) -> None:
+def _write_log(moves: _Moves, actor: str) -> list[int]:
+    """Write a row for each move; return their ids."""
     if not moves.campaigns:
-        return
+        return []
     rows, params = sets.table(
         "move",
         id=("bigint", moves.campaigns),
@@ -383,9 +384,10 @@ def _write_log(moves: _Moves, actor: str) -> None:
             f"INSERT INTO {sets.name_of(StatusChange)} (campaign_id, at, was_active, is_active,"  # noqa: S608  # names of ours
             " old_hold, hold, cause, actor, figures)"
             " SELECT move.id, move.at, move.old = '', move.new = '', move.old, move.new, move.cause,"
-            f" %s, {figures} FROM {rows}",
+            f" %s, {figures} FROM {rows} RETURNING id",
             [actor, *params],
         )
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _store_next_look(by_brand: Mapping[int, Moment], looks: Mapping[int, datetime]) -> None:

@@ -10,8 +10,15 @@ from typing import Any, TypeVar
 
 from django.db import connection, transaction
 
-from budgets.models import Brand, Campaign, Spend, StatusChange
-from budgets.services import editing, ingestion, keys, passes, rollover
+from budgets.models import (
+    Brand,
+    Campaign,
+    Spend,
+    StatusChange,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from budgets.services import editing, ingestion, keys, passes, rollover, webhooks
 from budgets.services.ingestion import Receipt, SpendEvent
 from budgets.services.keys import Principal
 
@@ -48,6 +55,18 @@ def make_campaign(brand: Brand | None = None, **fields: Any) -> Campaign:
 def make_key(*brands: Brand, name: str = "ad server", scopes: Iterable[str] = ("read",)) -> str:
     """Create an API key that sees `brands`, all when none is named; return its secret."""
     return keys.create(name, scopes, brands, now=NOW)[1]
+
+
+def make_webhook(
+    url: str = "https://93.184.215.14/hook", **fields: Any
+) -> tuple[WebhookEndpoint, str]:
+    """Create an endpoint that hears of all brands; return it with its secret."""
+    return webhooks.create(url, **{"now": NOW, **fields})
+
+
+def deliveries_of(endpoint: WebhookEndpoint) -> list[WebhookDelivery]:
+    """Return what was and is to be sent to an endpoint, oldest first."""
+    return list(WebhookDelivery.objects.filter(endpoint=endpoint).order_by("pk"))
 
 
 def who_shows(secret: str) -> Principal:

@@ -12,7 +12,17 @@ from django.db import connection
 from budgets import tasks
 from budgets.core.decision import Hold
 from budgets.services import passes
-from budgets.tests.builders import NOW, at, decided, make_brand, make_campaign, spend, state
+from budgets.tests.builders import (
+    NOW,
+    at,
+    decided,
+    make_brand,
+    make_campaign,
+    make_webhook,
+    spend,
+    state,
+)
+from budgets.tests.receiver import receiving
 from django_celery_budget.celery import app
 
 BOTH = pytest.mark.parametrize(
@@ -20,7 +30,9 @@ BOTH = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize("name", ["check_and_pause_campaigns", "reset_daily_monthly_spend"])
+@pytest.mark.parametrize(
+    "name", ["check_and_pause_campaigns", "reset_daily_monthly_spend", "deliver_webhooks"]
+)
 def test_a_task_is_registered_under_its_public_name(name: str) -> None:
     app.loader.import_default_modules()
 
@@ -115,3 +127,17 @@ class TestHelp:
 
         app.close()
         assert {state(campaign) for campaign in campaigns} == {""}
+
+
+@pytest.mark.django_db
+def test_webhooks_are_sent_by_a_task_of_their_own(settings: Any) -> None:
+    settings.WEBHOOK_ALLOWED_PRIVATE_HOSTS = ["127.0.0.1"]
+    with receiving() as receiver:
+        make_webhook(receiver.url)
+        make_campaign()
+        tasks.check_and_pause_campaigns()
+
+        assert tasks.deliver_webhooks.apply(throw=True).get() == {"sent": 1, "delivered": 1}
+        assert tasks.deliver_webhooks(of_a_newer_version=True) == {"sent": 0, "delivered": 0}
+
+    assert [message.said["type"] for message in receiver.messages] == ["campaign.resumed"]

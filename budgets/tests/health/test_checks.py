@@ -12,7 +12,8 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from budgets.health import checks
 from budgets.health.checks import Check, Status
 from budgets.models import Brand, Campaign, PassRecord, Spend
-from budgets.services import passes
+from budgets.services import passes, webhooks
+from budgets.tests.builders import make_webhook
 from budgets.tests.health.conftest import NOW
 from django_celery_budget.celery import app
 
@@ -43,6 +44,7 @@ def test_everything_is_green_when_all_is_well() -> None:
             "full_check",
             "clock",
             "brands",
+            "webhooks",
         ],
         Status.OK,
     )
@@ -213,3 +215,31 @@ def test_words_about_the_broker_name_the_setting_when_there_is_one(
     monkeypatch.setattr("django.conf.settings.REDIS_URL", "redis://127.0.0.1:1/0")
 
     assert "REDIS_URL" in check("broker").words
+
+
+class TestWebhooks:
+    def test_a_delivery_that_nobody_sends_is_a_warning_after_a_quarter_of_an_hour(self) -> None:
+        endpoint, _ = make_webhook(now=NOW)
+        webhooks.test(endpoint, now=NOW)
+
+        assert check("webhooks", after=15 * MINUTE - SECOND).status is Status.OK
+        late = check("webhooks", after=16 * MINUTE)
+        assert late.status is Status.WARN
+        assert late.words.startswith("1 delivery is overdue, the oldest for 16 min.")
+
+        webhooks.test(endpoint, now=NOW)
+        assert check("webhooks", after=16 * MINUTE).value == {"overdue": 2}
+
+    def test_what_waits_for_a_disabled_endpoint_is_nobodys_fault(self) -> None:
+        endpoint, _ = make_webhook(now=NOW)
+        webhooks.test(endpoint, now=NOW)
+        webhooks.disable(endpoint, reason="Enough.")
+
+        assert check("webhooks", after=16 * MINUTE).status is Status.OK
+
+    def test_one_that_waits_for_its_next_attempt_is_not_overdue(self) -> None:
+        endpoint, _ = make_webhook(now=NOW)
+        row = webhooks.test(endpoint, now=NOW)
+        type(row).objects.update(due_at=NOW + 60 * MINUTE, attempts=3)
+
+        assert check("webhooks", after=16 * MINUTE).status is Status.OK

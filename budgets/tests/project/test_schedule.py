@@ -1,9 +1,10 @@
-"""The two entries of beat: written once, then people's; and how the pages read them."""
+"""The entries of beat: written once, then people's; and how the pages read them."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from importlib import import_module
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -18,8 +19,10 @@ pytestmark = pytest.mark.django_db
 
 CHECK = "check_and_pause_campaigns"
 RESET = "reset_daily_monthly_spend"
+DELIVER = "deliver_webhooks"
 
 migration = import_module("budgets.migrations.0002_beat_schedule")
+webhooks = import_module("budgets.migrations.0008_webhooks")
 
 
 def migrate() -> None:
@@ -30,13 +33,18 @@ def entry(task: str) -> PeriodicTask:
     return PeriodicTask.objects.get(task=f"budgets.tasks.{task}")
 
 
+def of_passes() -> Any:
+    """Return the entries that the first of the two migrations writes."""
+    return PeriodicTask.objects.exclude(task=f"budgets.tasks.{DELIVER}").order_by("pk")
+
+
 def every(count: int, period: str = "seconds") -> IntervalSchedule:
     return IntervalSchedule.objects.create(every=count, period=period)
 
 
 class TestMigration:
     def test_both_tasks_run_every_minute_without_regard_to_a_calendar(self) -> None:
-        entries = PeriodicTask.objects.all()
+        entries = of_passes()
 
         assert {row.task for row in entries} == {f"budgets.tasks.{CHECK}", f"budgets.tasks.{RESET}"}
         for row in entries:
@@ -48,16 +56,25 @@ class TestMigration:
         assert settings.CELERY_TIMEZONE == "UTC"
 
     def test_a_stalled_worker_does_not_wake_to_a_thousand_ticks(self) -> None:
-        for row in PeriodicTask.objects.all():
+        for row in of_passes():
             assert 120 <= row.expire_seconds <= 180
 
-    def test_written_twice_there_are_still_two(self) -> None:
+    def test_webhooks_are_looked_for_every_few_seconds(self) -> None:
+        row = entry(DELIVER)
+
+        assert row.enabled
+        assert row.schedule.run_every == timedelta(seconds=5)
+        assert row.expire_seconds == 12
+
+    def test_written_twice_there_are_no_more(self) -> None:
         before = list(PeriodicTask.objects.order_by("pk").values())
+        intervals = IntervalSchedule.objects.count()
 
         migrate()
+        webhooks.create_entry(apps, connection.schema_editor(atomic=False))
 
         assert list(PeriodicTask.objects.order_by("pk").values()) == before
-        assert IntervalSchedule.objects.count() == 1
+        assert IntervalSchedule.objects.count() == intervals
 
     def test_an_edit_survives(self) -> None:
         row = entry(CHECK)
@@ -77,7 +94,7 @@ class TestMigration:
 
         call_command("migrate", verbosity=0)
 
-        assert [row.task for row in PeriodicTask.objects.all()] == [f"budgets.tasks.{CHECK}"]
+        assert [row.task for row in of_passes()] == [f"budgets.tasks.{CHECK}"]
 
     def test_several_intervals_of_a_minute_are_no_obstacle(self) -> None:
         entry(RESET).delete()
@@ -98,6 +115,7 @@ class TestMigration:
         PeriodicTask.objects.create(name="Another", task="budgets.tasks.another", interval=every(9))
 
         migration.remove(apps, connection.schema_editor(atomic=False))
+        webhooks.remove_entry(apps, connection.schema_editor(atomic=False))
 
         assert [row.name for row in PeriodicTask.objects.all()] == ["Another"]
 
@@ -108,7 +126,7 @@ class TestReading:
 
         found = schedule.entries()
 
-        assert set(found) == {CHECK, RESET}
+        assert set(found) == {CHECK, RESET, DELIVER}
         assert found[CHECK].name == "Check and pause campaigns"
         assert found[CHECK].is_enabled
         assert found[CHECK].interval == timedelta(seconds=60)

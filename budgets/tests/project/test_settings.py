@@ -294,3 +294,30 @@ class TestProduction:
         )
 
         assert not home.exists()
+
+
+class TestWebhooks:
+    def test_private_hosts_and_networks_are_none_unless_named(self, tmp_path: Path) -> None:
+        name = "WEBHOOK_ALLOWED_PRIVATE_HOSTS"
+        assert shown(tmp_path, name) == {name: []}
+
+        named = "hooks.internal, 10.1.2.0/24,fd00::/8, 127.0.0.1"
+        assert shown(tmp_path, name, **{name: named})[name] == [
+            "hooks.internal",
+            "10.1.2.0/24",
+            "fd00::/8",
+            "127.0.0.1",
+        ]
+
+    @pytest.mark.parametrize("value", ["10.1.2.3/24", "https://hooks.internal", "10.1.2", "*"])
+    def test_what_allows_nothing_or_something_else_is_refused(
+        self, tmp_path: Path, value: str
+    ) -> None:
+        said = refusal(tmp_path, WEBHOOK_ALLOWED_PRIVATE_HOSTS=value)
+
+        assert f"WEBHOOK_ALLOWED_PRIVATE_HOSTS: {value!r} is neither a host name" in said
+
+    def test_keys_before_this_one_can_be_named(self, tmp_path: Path) -> None:
+        found = shown(tmp_path, "SECRET_KEY_FALLBACKS", SECRET_KEY_FALLBACKS=f"{KEY}, old")
+
+        assert found == {"SECRET_KEY_FALLBACKS": [KEY, "old"]}

@@ -1,0 +1,60 @@
+"""All brands or some: the choice of API keys and of webhooks, and how it is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import Count, Min, Model
+from unfold.widgets import UnfoldAdminRadioSelectWidget
+
+ALL, SOME = "False", "True"
+"""The two values of `is_restricted`, as a form sends them."""
+
+
+class SeesField(forms.TypedChoiceField):
+    """All brands or some, as a boolean."""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Compare with what the form sends for the stored boolean."""
+        return bool(super().has_changed(str(initial), data))
+
+
+def sees_field(label: str) -> SeesField:
+    """Return the field for `is_restricted`."""
+    return SeesField(
+        label=label,
+        choices=((ALL, "all brands, those to come as well"), (SOME, "only the brands chosen here")),
+        coerce=lambda value: value == SOME,
+        widget=UnfoldAdminRadioSelectWidget,
+        initial=ALL,
+    )
+
+
+def refuse_both(form: Any, cleaned: dict[str, Any], otherwise: str) -> None:
+    """Refuse brands and "all brands" at once: neither reading would be safe to guess."""
+    if "is_restricted" not in cleaned or "brands" not in cleaned:
+        return
+    is_restricted, brands = cleaned["is_restricted"], cleaned["brands"]
+    if is_restricted and not brands:
+        form.add_error("brands", f"Choose at least one, or let {otherwise} all brands.")
+    elif brands and not is_restricted:
+        form.add_error("is_restricted", "Brands are chosen: take them away, or see only them.")
+
+
+def count_brands(model: type[Model], rows: list[Any]) -> None:
+    """Note at each row how many brands are chosen, and the first one's name."""
+    keys = [row.pk for row in rows]
+    counted = model._default_manager.filter(pk__among=keys).annotate(
+        count=Count("brands"), first=Min("brands__name")
+    )
+    seen = {pk: found for pk, *found in counted.values_list("pk", "count", "first")}
+    for row in rows:
+        row.count, row.first = seen.get(row.pk, (0, None))
+
+
+def in_words(row: Any) -> str:
+    """Say which brands those are."""
+    if row.count:
+        return str(row.first) if row.count == 1 else f"{row.first} and {row.count - 1:,} more"
+    return "nothing: its brands are gone" if row.is_restricted else "all brands"

@@ -1,0 +1,364 @@
+"""Webhooks: endpoints and their secrets, what was sent to them, and sending it again."""
+
+# No `from __future__ import annotations`: django-ninja reads the types of decorated functions.
+import json
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from ninja import Query, Router
+from ninja.responses import NinjaJSONEncoder
+from pydantic import BaseModel, ConfigDict
+
+from budgets.api import pages
+from budgets.api.auth import principal_of, requires
+from budgets.api.idempotency import idempotent
+from budgets.api.pages import Limit
+from budgets.api.problems import FieldError, from_model, invalid, not_found
+from budgets.api.schemas import (
+    AttemptOut,
+    DeliveryOut,
+    DeliveryPage,
+    DeliveryWithAttempts,
+    ProblemOut,
+    WebhookEdit,
+    WebhookNew,
+    WebhookOut,
+    WebhookPage,
+    WebhookWithSecret,
+)
+from budgets.models import Brand, WebhookDelivery, WebhookEndpoint
+from budgets.models.webhook import WebhookEndpointQuerySet
+from budgets.services import webhooks
+from budgets.services.ingestion import LARGEST_KEY
+from budgets.services.keys import Principal
+
+router = Router()
+
+SHOWN_ATTEMPTS = 100
+
+
+class WebhookFilters(BaseModel):
+    """How a list of endpoints is paged."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: str | None = None
+    limit: Limit = 50
+
+
+class DeliveryFilters(BaseModel):
+    """What a list of deliveries may be narrowed to."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    state: Literal["pending", "delivered", "failed", "cancelled"] | None = None
+    cursor: str | None = None
+    limit: Limit = 50
+
+
+@router.get("/webhooks", response=WebhookPage, tags=["webhooks"], summary="List endpoints")
+@requires("manage")
+def list_webhooks(request: HttpRequest, filters: Query[WebhookFilters]) -> WebhookPage:
+    """Return the endpoints this key sees: those that hear of no brand that it does not see."""
+    found = _endpoints(principal_of(request))
+    shown, cursor = pages.page(found, filters.cursor, filters.limit)
+    return WebhookPage(data=_endpoints_out(shown), next_cursor=cursor)
+
+
+@router.post(
+    "/webhooks",
+    response={201: WebhookWithSecret},
+    tags=["webhooks"],
+    summary="Create an endpoint",
+)
+@requires("manage")
+def create_webhook(request: HttpRequest, new: WebhookNew) -> HttpResponse:
+    """Return the endpoint and its secret. Keep the secret: it is not shown again."""
+    return _with_secret(_create(request, new))
+
+
+@router.get(
+    "/webhooks/{webhook_id}", response=WebhookOut, tags=["webhooks"], summary="One endpoint"
+)
+@requires("manage")
+def get_webhook(request: HttpRequest, webhook_id: int) -> WebhookOut:
+    """Return an endpoint, without its secret."""
+    return _endpoint_out(_endpoint(principal_of(request), webhook_id))
+
+
+@router.patch(
+    "/webhooks/{webhook_id}", response=WebhookOut, tags=["webhooks"], summary="Edit an endpoint"
+)
+@requires("manage")
+def patch_webhook(request: HttpRequest, webhook_id: int, edit: WebhookEdit) -> WebhookOut:
+    """Change what is sent; `is_enabled` switches it off, which cancels what waits, and on again."""
+    principal = principal_of(request)
+    endpoint = _endpoint(principal, webhook_id)
+    values = edit.model_dump(exclude_unset=True)
+    missing = [
+        FieldError(name, "null", "cannot be null; leave it out to keep what it is")
+        for name, value in values.items()
+        if value is None and name != "brands"
+    ]
+    if missing:
+        raise invalid(missing)
+    if values.keys() - {"is_enabled"}:
+        _change(principal, endpoint, values)
+    if "is_enabled" in values and values["is_enabled"] != endpoint.is_enabled:
+        if values["is_enabled"]:
+            webhooks.enable(endpoint)
+        else:
+            webhooks.disable(endpoint, reason=f"Switched off by {principal.name}.")
+    return _endpoint_out(_endpoint(principal, webhook_id))
+
+
+@router.delete(
+    "/webhooks/{webhook_id}",
+    response={204: None},
+    tags=["webhooks"],
+    summary="Remove an endpoint",
+)
+@requires("manage")
+def delete_webhook(request: HttpRequest, webhook_id: int) -> None:
+    """Send nothing more to it, for good."""
+    webhooks.remove(_endpoint(principal_of(request), webhook_id), now=timezone.now())
+
+
+@router.post(
+    "/webhooks/{webhook_id}/rotate",
+    response={200: WebhookWithSecret, 404: ProblemOut},
+    tags=["webhooks"],
+    summary="Rotate the secret",
+)
+@requires("manage")
+def rotate_webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
+    """Return a new secret. For 24 hours every delivery is signed with both."""
+    return _with_secret(_rotate(request, webhook_id))
+
+
+@router.post(
+    "/webhooks/{webhook_id}/test",
+    response={202: DeliveryOut, 404: ProblemOut},
+    tags=["webhooks"],
+    summary="Send a test",
+)
+@requires("manage")
+@idempotent
+def test_webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
+    """Have one `webhook.test` sent within seconds; ask for the delivery to see what became of it."""
+    endpoint = _endpoint(principal_of(request), webhook_id)
+    return _json(_delivery_out(webhooks.test(endpoint, now=timezone.now())), 202)
+
+
+@router.get(
+    "/webhooks/{webhook_id}/deliveries",
+    response=DeliveryPage,
+    tags=["webhooks"],
+    summary="List deliveries",
+)
+@requires("manage")
+def list_deliveries(
+    request: HttpRequest, webhook_id: int, filters: Query[DeliveryFilters]
+) -> DeliveryPage:
+    """Return what was and is to be sent to an endpoint, in the order of the ids."""
+    rows = WebhookDelivery.objects.filter(endpoint=_endpoint(principal_of(request), webhook_id))
+    if filters.state is not None:
+        rows = rows.filter(state=filters.state)
+    shown, cursor = pages.page(rows.defer("body"), filters.cursor, filters.limit)
+    return DeliveryPage(data=[_delivery_out(row) for row in shown], next_cursor=cursor)
+
+
+@router.get(
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}",
+    response=DeliveryWithAttempts,
+    tags=["webhooks"],
+    summary="One delivery",
+)
+@requires("manage")
+def get_delivery(request: HttpRequest, webhook_id: int, delivery_id: int) -> DeliveryWithAttempts:
+    """Return a delivery with its attempts."""
+    row = _delivery(principal_of(request), webhook_id, delivery_id)
+    newest = list(row.attempts_made.order_by("-pk")[:SHOWN_ATTEMPTS])
+    return DeliveryWithAttempts(
+        **_delivery_out(row).model_dump(),
+        body=row.body,
+        attempts_made=[
+            AttemptOut(at=it.at, status=it.status, error=it.error, duration_ms=it.duration_ms)
+            for it in reversed(newest)
+        ],
+    )
+
+
+@router.post(
+    "/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
+    response={202: DeliveryOut, 404: ProblemOut},
+    tags=["webhooks"],
+    summary="Replay a delivery",
+)
+@requires("manage")
+@idempotent
+def replay_delivery(request: HttpRequest, webhook_id: int, delivery_id: int) -> HttpResponse:
+    """Send it again, with the same id and body."""
+    row = _delivery(principal_of(request), webhook_id, delivery_id)
+    webhooks.replay(row, now=timezone.now())
+    return _json(_delivery_out(row), 202)
+
+
+@idempotent
+def _create(request: HttpRequest, new: WebhookNew) -> HttpResponse:
+    principal = principal_of(request)
+    try:
+        endpoint, _ = webhooks.create(
+            new.url,
+            description=new.description,
+            events=new.events,
+            brands=_brands(principal, new.brands),
+            now=timezone.now(),
+        )
+    except ValidationError as error:
+        raise from_model(error) from None
+    return _json(_endpoint_out(endpoint), 201)
+
+
+@idempotent
+def _rotate(request: HttpRequest, webhook_id: int) -> HttpResponse:
+    endpoint = _endpoint(principal_of(request), webhook_id)
+    webhooks.rotate(endpoint, now=timezone.now())
+    return _json(_endpoint_out(endpoint), 200)
+
+
+@sensitive_variables("shown")
+def _with_secret(response: HttpResponse) -> HttpResponse:
+    """Add the secret to an answer that may be stored for its `Idempotency-Key`: not in this form.
+
+    Who asks again with the same key gets it again: that the answer was lost is what keys are for.
+    """
+    shown = json.loads(response.content)
+    endpoint = WebhookEndpoint.objects.get(pk=shown["id"])
+    response.content = json.dumps({**shown, "secret": webhooks.shown_secret(endpoint)}).encode()
+    return response
+
+
+def _change(principal: Principal, endpoint: WebhookEndpoint, values: dict[str, object]) -> None:
+    kept = WebhookNew(
+        url=endpoint.url,
+        description=endpoint.description,
+        events=endpoint.event_list,
+        brands=_brand_ids([endpoint])[endpoint.pk],
+    )
+    wanted = kept.model_copy(update=values)
+    try:
+        webhooks.change(
+            endpoint,
+            url=wanted.url,
+            description=wanted.description,
+            events=wanted.events,
+            brands=_brands(principal, wanted.brands),
+        )
+    except ValidationError as error:
+        raise from_model(error) from None
+
+
+def _brands(principal: Principal, ids: Sequence[int] | None) -> list[Brand] | None:
+    """Return the brands to hear of; 422 for any that the key may not see, as for one there is not."""
+    if ids is None:
+        if principal.brand_ids is not None:
+            words = "this key sees some brands only; name those to hear of"
+            raise invalid([FieldError("brands", "required", words)])
+        return None
+    found = {brand.pk: brand for brand in principal.brands().filter(pk__among=ids)}
+    wrong = [
+        FieldError(f"brands.{at}", "unknown_brand", f"there is no brand {pk}")
+        for at, pk in enumerate(ids)
+        if pk not in found
+    ]
+    if wrong:
+        raise invalid(wrong)
+    if not found:
+        words = "name at least one, or null to hear of all"
+        raise invalid([FieldError("brands", "required", words)])
+    return list(found.values())
+
+
+def _endpoints(principal: Principal) -> WebhookEndpointQuerySet:
+    return WebhookEndpoint.objects.kept().seen_with(principal.brand_ids)
+
+
+def _endpoint(principal: Principal, webhook_id: int) -> WebhookEndpoint:
+    row = _endpoints(principal).filter(pk__among=_possible(webhook_id)).first()
+    if row is None:
+        raise not_found("webhook")
+    return row
+
+
+def _delivery(principal: Principal, webhook_id: int, delivery_id: int) -> WebhookDelivery:
+    endpoint = _endpoint(principal, webhook_id)
+    rows = WebhookDelivery.objects.filter(pk__among=_possible(delivery_id), endpoint=endpoint)
+    row = rows.select_related("endpoint").first()
+    if row is None:
+        raise not_found("delivery")
+    return row
+
+
+def _possible(pk: int) -> list[int]:
+    """Return a key for the database to look for; none that its integers cannot hold."""
+    return [pk] if 0 < pk <= LARGEST_KEY else []
+
+
+def _brand_ids(endpoints: Iterable[WebhookEndpoint]) -> dict[int, list[int] | None]:
+    """Return the brands that each endpoint hears of; ``None``: all."""
+    rows = list(endpoints)
+    found: dict[int, list[int] | None] = {row.pk: [] if row.is_restricted else None for row in rows}
+    through = WebhookEndpoint.brands.through.objects
+    pairs = through.filter(webhookendpoint_id__among=[row.pk for row in rows])
+    for pk, brand_id in pairs.order_by("brand_id").values_list("webhookendpoint_id", "brand_id"):
+        if (ids := found[pk]) is not None:
+            ids.append(brand_id)
+    return found
+
+
+def _endpoint_out(endpoint: WebhookEndpoint) -> WebhookOut:
+    [shown] = _endpoints_out([endpoint])
+    return shown
+
+
+def _endpoints_out(endpoints: Sequence[WebhookEndpoint]) -> list[WebhookOut]:
+    brands = _brand_ids(endpoints)
+    return [
+        WebhookOut(
+            id=row.pk,
+            url=row.url,
+            description=row.description,
+            events=row.event_list,
+            brands=brands[row.pk],
+            is_enabled=row.is_enabled,
+            disabled_reason=row.disabled_reason,
+            failures=row.failures,
+            created_at=row.created_at,
+            previous_secret_expires_at=row.previous_expires_at,
+        )
+        for row in endpoints
+    ]
+
+
+def _delivery_out(row: WebhookDelivery) -> DeliveryOut:
+    return DeliveryOut(
+        id=row.pk,
+        message_id=row.message_id,
+        event=row.event,
+        sequence=row.status_change_id,
+        state=row.state,
+        attempts=row.attempts,
+        due_at=row.due_at,
+        created_at=row.created_at,
+    )
+
+
+def _json(shown: BaseModel, status: int) -> HttpResponse:
+    # Written as django-ninja writes the other answers: instants to the millisecond.
+    body = json.dumps(shown.model_dump(), cls=NinjaJSONEncoder)
+    return HttpResponse(body, status=status, content_type="application/json")

@@ -1,0 +1,240 @@
+"""Webhooks: who is told of which changes, what is to be sent, and every attempt to send it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Self
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+
+from budgets.models.brand import Brand
+from budgets.models.status_change import StatusChange
+
+LONGEST_URL = 500
+
+
+class WebhookEvent(models.TextChoices):
+    """What an endpoint can be told."""
+
+    PAUSED = "campaign.paused", "campaign.paused: it must stop"
+    RESUMED = "campaign.resumed", "campaign.resumed: it may run again"
+    HOLD_CHANGED = (
+        "campaign.hold_changed",
+        "campaign.hold_changed: still stopped, for another reason",
+    )
+    TEST = "webhook.test", "webhook.test: sent by the test button"
+
+
+CHOSEN_BY_DEFAULT = (WebhookEvent.PAUSED, WebhookEvent.RESUMED, WebhookEvent.HOLD_CHANGED)
+
+
+def events_in_order(events: Iterable[str]) -> str:
+    """Write events the one way in which they are stored, a space between them.
+
+    Raises ``ValidationError`` when there is none, or one that is not known.
+    """
+    chosen = set(events)
+    known = ", ".join(WebhookEvent.values)
+    if unknown := sorted(chosen - set(WebhookEvent.values)):
+        words = f"{unknown[0][:60]!r} is no event; the events are {known}."
+        raise ValidationError(words, code="unknown_event")
+    if not chosen:
+        raise ValidationError(f"Choose at least one of {known}.", code="required")
+    return " ".join(event for event in WebhookEvent.values if event in chosen)
+
+
+def validate_printable(text: str) -> None:
+    """Refuse what would garble a page or a log, and what PostgreSQL cannot store."""
+    if not text.isprintable():
+        words = "Write it without control or invisible characters."
+        raise ValidationError(words, code="unprintable")
+
+
+class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+    """The words we use for sets of endpoints."""
+
+    def kept(self) -> Self:
+        """Those that nobody removed."""
+        return self.filter(removed_at=None)
+
+    def enabled(self) -> Self:
+        """Those that are sent to."""
+        return self.filter(is_enabled=True)
+
+    def seen_with(self, brand_ids: Iterable[int] | None) -> Self:
+        """Those that hear of no brand but these; ``None``: all of them.
+
+        One whose brands are all gone was somebody's, and it cannot be told whose.
+        """
+        if brand_ids is None:
+            return self
+        theirs = WebhookEndpoint.brands.through.objects.filter(
+            webhookendpoint_id=models.OuterRef("pk")
+        )
+        own = theirs.filter(brand_id__among=brand_ids)
+        foreign = theirs.exclude(brand_id__among=brand_ids)
+        return self.filter(models.Exists(own), ~models.Exists(foreign), is_restricted=True)
+
+
+class WebhookEndpoint(models.Model):
+    """A receiver: where it is, what it is told, and of whose campaigns.
+
+    `sealed_secret` is not the secret: see `services.signatures`. After a rotation the one before,
+    `previous_sealed_secret`, signs as well until `previous_expires_at`. An endpoint that
+    `is_restricted` is told of the brands in `brands` and no other, also when the last of them is gone.
+
+    `failures` counts the attempts that failed since the last one that did not. Endpoints are removed
+    (`removed_at`), never deleted: an uncommitted change may be about to refer to one.
+    """
+
+    url = models.CharField("URL", max_length=LONGEST_URL, help_text="https://…, port 443 or 8443.")
+    description = models.CharField(
+        max_length=200, blank=True, default="", validators=[validate_printable]
+    )
+    events = models.CharField(max_length=200)
+    is_restricted = models.BooleanField("hears of", default=False, db_default=False)
+    brands = models.ManyToManyField(Brand, blank=True, related_name="webhook_endpoints")
+    sealed_secret = models.CharField(max_length=200, editable=False)
+    previous_sealed_secret = models.CharField(
+        max_length=200, blank=True, default="", editable=False
+    )
+    previous_expires_at = models.DateTimeField(null=True, editable=False)
+    is_enabled = models.BooleanField(default=True, db_default=True, editable=False)
+    disabled_reason = models.CharField(max_length=300, blank=True, default="", editable=False)
+    failures = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    removed_at = models.DateTimeField(null=True, editable=False)
+
+    objects = models.Manager.from_queryset(WebhookEndpointQuerySet)()
+
+    class Meta:
+        # Nobody may delete one, so there is no permission to.
+        default_permissions = ("add", "change", "view")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(removed_at=None) | Q(is_enabled=False),
+                name="webhook_endpoint_removed_is_disabled",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_enabled=False) | Q(disabled_reason=""),
+                name="webhook_endpoint_enabled_has_no_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.description or self.url
+
+    @property
+    def event_list(self) -> list[str]:
+        """The events it chose."""
+        return self.events.split()
+
+
+class DeliveryState(models.TextChoices):
+    """What became of a delivery."""
+
+    PENDING = "pending", "pending"
+    DELIVERED = "delivered", "delivered"
+    FAILED = "failed", "given up"
+    CANCELLED = "cancelled", "cancelled"
+
+
+class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
+    """The words we use for sets of deliveries."""
+
+    def pending(self) -> Self:
+        """Those that are still to be sent, or are being sent."""
+        return self.filter(state=DeliveryState.PENDING)
+
+    def due(self, at: datetime) -> Self:
+        """Those whose time has come; of a killed sender as well, once its lease is over."""
+        return self.pending().filter(due_at__lte=at)
+
+    def in_flight(self, at: datetime) -> Self:
+        """Those that a sender holds."""
+        return self.pending().filter(is_sending=True, due_at__gt=at)
+
+
+class WebhookDelivery(models.Model):
+    """One event for one endpoint, written in the transaction of its status change.
+
+    `body` is fixed once: every attempt sends the same bytes. `attempts` counts those since it was
+    written or last replayed. While a sender holds it, `is_sending` is set and `due_at` is the end of
+    its lease: a sender that is killed needs nobody to clear up.
+    """
+
+    endpoint = models.ForeignKey(
+        WebhookEndpoint, on_delete=models.PROTECT, related_name="deliveries", db_index=False
+    )
+    status_change = models.ForeignKey(
+        StatusChange, on_delete=models.PROTECT, null=True, related_name="deliveries"
+    )
+    event = models.CharField(max_length=40, choices=WebhookEvent)
+    body = models.TextField()
+    state = models.CharField(
+        max_length=10,
+        choices=DeliveryState,
+        default=DeliveryState.PENDING,
+        db_default=DeliveryState.PENDING,
+    )
+    due_at = models.DateTimeField("due")
+    is_sending = models.BooleanField(default=False, db_default=False)
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField("created")
+
+    objects = models.Manager.from_queryset(WebhookDeliveryQuerySet)()
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        # Changing one is replaying it.
+        default_permissions = ("change", "view")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["endpoint", "status_change"], name="webhook_delivery_once_per_change"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state=DeliveryState.PENDING),
+                name="webhook_delivery_due",
+            ),
+            models.Index(
+                fields=["endpoint", "due_at"],
+                condition=Q(state=DeliveryState.PENDING),
+                name="webhook_delivery_of_endpoint",
+            ),
+            models.Index(fields=["endpoint", "id"], name="webhook_delivery_list"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.message_id}"
+
+    @property
+    def message_id(self) -> str:
+        """What receivers know it by, the same in every attempt.
+
+        With its instant: in a database restored to an earlier point, numbers are given again.
+        """
+        return f"msg_{self.pk}_{int(self.created_at.timestamp())}"
+
+
+class WebhookAttempt(models.Model):
+    """One attempt to send a delivery: `status` is the answer's, or `error` says why there was none."""
+
+    delivery = models.ForeignKey(
+        WebhookDelivery, on_delete=models.CASCADE, related_name="attempts_made"
+    )
+    at = models.DateTimeField()
+    status = models.PositiveSmallIntegerField(null=True)
+    error = models.CharField(max_length=300, blank=True, default="")
+    duration_ms = models.PositiveIntegerField()
+
+    class Meta:
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.error or str(self.status)
