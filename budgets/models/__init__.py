@@ -8,6 +8,7 @@ from budgets.models.idempotent_answer import IdempotentAnswer
 from budgets.models.pass_record import PassRecord
 from budgets.models.spend import AppendOnly, Spend
 from budgets.models.status_change import Cause, StatusChange
+from budgets.models.waiting_report import WaitingReport
 
 __all__ = [
     "AmountRefused",
@@ -23,4 +24,5 @@ __all__ = [
     "Scope",
     "Spend",
     "StatusChange",
+    "WaitingReport",
 ]
