@@ -16,6 +16,7 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import BooleanRadioFilter, RangeDateFilter, TextFilter
 
 from budgets.admin.base import Admin, Form, KeyOnlyAutocomplete, ReadOnlyAdmin, column, number
+from budgets.admin.spend_import import ImportPages
 from budgets.admin.status_change import of_campaigns
 from budgets.models import Campaign, Spend
 from budgets.models.campaign import HOLD_LABELS
@@ -138,7 +139,7 @@ class SourceFilter(TextFilter):
 
 
 @admin.register(Spend)
-class SpendAdmin(ReadOnlyAdmin):
+class SpendAdmin(ImportPages, ReadOnlyAdmin):
     """The ledger."""
 
     form = SpendForm

@@ -9,11 +9,11 @@ from django.utils import timezone
 
 from budgets.core import money
 from budgets.management.progress import Progress
-from budgets.management.tally import BATCH, Tally, chunked
 from budgets.services.files import counted
 from budgets.services.reports import checking
 from budgets.services.reports.checking import Checked
 from budgets.services.reports.finding import ToDate
+from budgets.services.tally import BATCH, Tally, chunked
 
 SHOWN = 20
 """Sums that a dry run writes out."""

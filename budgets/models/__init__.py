@@ -8,6 +8,7 @@ from budgets.models.idempotent_answer import IdempotentAnswer
 from budgets.models.pass_record import PassRecord
 from budgets.models.spend import AppendOnly, Spend
 from budgets.models.status_change import Cause, StatusChange
+from budgets.models.waiting_report import WaitingReport
 from budgets.models.webhook import (
     DeliveryState,
     WebhookAttempt,
@@ -31,6 +32,7 @@ __all__ = [
     "Scope",
     "Spend",
     "StatusChange",
+    "WaitingReport",
     "WebhookAttempt",
     "WebhookDelivery",
     "WebhookEndpoint",

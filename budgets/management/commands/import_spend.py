@@ -25,7 +25,6 @@ from budgets.management import report_import
 from budgets.management.progress import Progress
 from budgets.management.spend_file import Row, SpendFile, open_spend_file
 from budgets.management.spend_stage import Clash, Stage, Staged
-from budgets.management.tally import BATCH, Tally, chunked, in_words
 from budgets.services import files, imports, ingestion
 from budgets.services.files import Complaints, Malformed, Unreadable, counted
 from budgets.services.imports import Directory
@@ -34,6 +33,7 @@ from budgets.services.reports import checking, reading
 from budgets.services.reports.checking import Checked
 from budgets.services.reports.notation import DayOrder, DecimalMark
 from budgets.services.reports.platforms import Platform
+from budgets.services.tally import BATCH, Tally, chunked, in_words
 
 HELP = """\
 Imports spend from a CSV file. The first line names the columns, in any order:

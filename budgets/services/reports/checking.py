@@ -12,7 +12,7 @@ from budgets.services import files, imports, to_date
 from budgets.services.files import Complaints
 from budgets.services.ingestion import Receipt
 from budgets.services.reports import reading
-from budgets.services.reports.finding import Finder, ToDate, sums_to_date
+from budgets.services.reports.finding import Finder, ToDate, Unknown, sums_to_date
 from budgets.services.reports.notation import DayOrder, DecimalMark
 from budgets.services.reports.reading import Report
 
@@ -23,6 +23,8 @@ class Checked:
 
     report: Report
     sums: list[ToDate]
+    unknown: list[Unknown]
+    """Campaigns that are named and do not exist, in the order of the file."""
 
 
 def check(
@@ -43,10 +45,11 @@ def check(
     report = reading.read(file, complaints.add, decimal_mark=decimal_mark, day_order=day_order)
     if report.is_read:
         files.check_end(report, rows, complaints)
-    sums = sums_to_date(report.rows, Finder(now, brand=brand), complaints, now)
+    finder = Finder(now, brand=brand)
+    sums = sums_to_date(report.rows, finder, complaints, now)
     if words := imports.too_much(sum(abs(one.micros) for one in sums)):
         complaints.add(0, words)
-    return Checked(report, sums)
+    return Checked(report, sums, finder.unknown(report.rows))
 
 
 def record(sums: Iterable[ToDate], *, source: str, now: datetime) -> Receipt:

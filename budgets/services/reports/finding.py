@@ -34,6 +34,15 @@ class Reported(NamedTuple):
         return self.campaign[:60] or self.campaign_id[:60]
 
 
+class Unknown(NamedTuple):
+    """A campaign that does not exist; `brand` where it was looked for, empty: in all of them."""
+
+    brand: str
+    reported: Reported
+    line: int
+    """The first that names it."""
+
+
 @dataclass(slots=True)
 class ToDate:
     """What a campaign has spent on a day so far, in micro-units, and the lines that say so."""
@@ -137,6 +146,19 @@ class Finder:
                     f"{reported.told!r} is a campaign of several brands ({brands}); say --brand, or "
                     "add the account's column, where brands are called as accounts",
                 )
+
+    def unknown(self, rows: Iterable[ReportRow]) -> list[Unknown]:
+        """Return the campaigns of these rows that do not exist, each once; after `look_up`."""
+        if self.missing_brand():
+            return []
+        first: dict[Reported, int] = {}
+        for row in rows:
+            first.setdefault(Reported(row.account, row.campaign_id, row.campaign), row.line)
+        return [
+            Unknown(self._scope(name) or "", name, line)
+            for name, line in first.items()
+            if not self._is_of_another_brand(name) and not self._fitting(name)
+        ]
 
     def _is_of_another_brand(self, reported: Reported) -> bool:
         others = self._brands - {self._brand}

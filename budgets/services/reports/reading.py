@@ -71,6 +71,8 @@ class Report:
     """Number and end of a last line without a line break, where the cut may be in what was read."""
     is_read: bool = False
     """Whether the rows were read to the end."""
+    is_open: list[str] = field(default_factory=list)
+    """What the file leaves open, of "decimal_mark" and "day_order": who hands it in must say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +350,10 @@ class _Reading:
             "which comes first: --day-order month-first, or day-first",
             self.complain,
         )
+        if mark is None and self.marks.open and not self.marks.proofs:
+            self.report.is_open.append("decimal_mark")
+        if order is None and self.orders.open and not self.orders.proofs:
+            self.report.is_open.append("day_order")
         if (mark is None and (self.marks.proofs or self.marks.open)) or (
             order is None and (self.orders.proofs or self.orders.open)
         ):

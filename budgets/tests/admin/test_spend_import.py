@@ -1,0 +1,486 @@
+"""A platform's report in the admin: shown first, then recorded once, exactly as it was shown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import time_machine
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+
+from budgets.admin import spend_import
+from budgets.models import Brand, Campaign, Spend, WaitingReport
+from budgets.services import passes
+from budgets.tests.admin.conftest import HOSTILE, html, told
+from budgets.tests.builders import (
+    NOW,
+    decided,
+    make_brand,
+    make_campaign,
+    spend,
+    state,
+    totals,
+)
+from budgets.tests.exports import google, google_excel, meta, microsoft
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/admin/budgets/spend/import/"
+DAY = "2026-11-24"
+
+
+@dataclass(frozen=True)
+class Acme:
+    brand: Brand
+    search: Campaign
+    video: Campaign
+
+
+@pytest.fixture
+def acme() -> Acme:
+    brand = make_brand(name="Acme", daily_budget=100)
+    acme = Acme(
+        brand,
+        make_campaign(brand, name="Search", external_id="111"),
+        make_campaign(brand, name="Video"),
+    )
+    passes.check_and_pause(NOW)
+    return acme
+
+
+def row(amount: str, name: str = "Search", key: str = "111", day: str = DAY) -> tuple[str, ...]:
+    return (day, name, key, "USD", "7", amount, "900")
+
+
+def hand_in(client: Client, content: str | bytes, name: str = "report.csv", **fields: str) -> Any:
+    data = content if isinstance(content, bytes) else content.encode()
+    return client.post(PAGE, {"file": SimpleUploadedFile(name, data), **fields})
+
+
+def waits(client: Client, content: str | bytes, **fields: str) -> str:
+    """Hand a report in with which nothing is wrong; return the address of its preview."""
+    response = hand_in(client, content, **fields)
+    assert response.status_code == 302, problems(response)
+    return str(response["Location"])
+
+
+def problems(response: Any) -> list[str]:
+    """Return what a page says is wrong."""
+    alert = re.search(
+        r'role="alert" aria-labelledby="problems-title">(.*?)</section>',
+        html_of(response),
+        re.DOTALL,
+    )
+    return re.findall(r"<li>(.*?)</li>", alert[1], re.DOTALL) if alert else []
+
+
+def table(page: str) -> list[list[str]]:
+    """Return the cells of the preview's rows."""
+    body = re.findall(r'<tr class="sum-.*?</tr>', page, re.DOTALL)
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", line, re.DOTALL) for line in body]
+    return [[re.sub(r"\s*<span.*?</span>", "", cell) for cell in line] for line in cells]
+
+
+def everything() -> dict[str, list[Any]]:
+    """Return all rows of all tables but those of sessions and of what waits."""
+    stored = {}
+    with connection.cursor() as cursor:
+        for name in connection.introspection.table_names(cursor):
+            if name not in ("django_session", "budgets_waitingreport", "auth_user"):
+                cursor.execute(f"SELECT * FROM {name}")  # noqa: S608  # names of ours
+                stored[name] = sorted(map(repr, cursor.fetchall()))
+    return stored
+
+
+def test_what_was_previewed_is_recorded_and_decided(ana: Client, acme: Acme) -> None:
+    spend(acme.search, "10", source="google_ads")
+    before = everything()
+
+    address = waits(ana, google(row("100.5"), row("3", "Video", "")))
+    page = html(ana.get(address))
+
+    assert everything() == before
+    assert "Google Ads: report.csv" in page
+    assert "103.50 USD" in page
+    assert table(page) == [
+        ["Search", "24 Nov 2026", "10.00", "100.50 USD", "+90.50"],
+        ["Video", "24 Nov 2026", "0.00", "3.00 USD", "+3.00"],
+    ]
+    assert "2 campaigns paused" in page
+
+    result = html(ana.post(address, follow=True))
+
+    assert totals(acme.brand) == (Decimal("103.5"), Decimal("103.5"))
+    assert [state(acme.search), state(acme.video)] == ["brand_daily_budget"] * 2
+    assert result.count("was paused: brand&#x27;s daily budget reached") == 2
+    entry = LogEntry.objects.get()
+    assert entry.object_repr.startswith("Google Ads, report.csv: 2 rows: 2 recorded.")
+    assert ana.get("/admin/").status_code == 200
+
+
+def test_what_differs_is_marked_and_comes_first(ana: Client, acme: Acme) -> None:
+    spend(acme.search, "10", source="google_ads")
+    spend(acme.video, "5", source="google_ads")
+    spend(acme.video, "7", source="another")
+
+    page = html(ana.get(waits(ana, google(row("10"), row("4", "Video", "")))))
+
+    assert "1 of 2 differ" in page
+    assert [line[-1] for line in table(page)] == ["-1.00", "no change"]
+    assert re.findall(r'<tr class="(sum-\w+)"', page) == ["sum-differs", "sum-same"]
+
+
+@pytest.mark.parametrize(
+    ("content", "platform", "source"),
+    [
+        (google(row("12.50")), "Google Ads", "google_ads"),
+        (google_excel(row("12.50")), "Google Ads", "google_ads"),
+        (meta((DAY, DAY, "Search", "111", "12.50", "900")), "Meta Ads", "meta_ads"),
+        (
+            microsoft(("11/24/2026", "Acme", "Search", "12.50", "7")),
+            "Microsoft Advertising",
+            "microsoft_ads",
+        ),
+    ],
+    ids=["google", "google excel", "meta", "microsoft"],
+)
+def test_the_report_of_each_platform(
+    ana: Client, acme: Acme, content: str | bytes, platform: str, source: str
+) -> None:
+    address = waits(ana, content)
+
+    assert f"{platform}: report.csv" in html(ana.get(address))
+    ana.post(address)
+
+    recorded = Spend.objects.get()
+    assert (recorded.campaign, recorded.amount, recorded.source) == (
+        acme.search,
+        Decimal("12.5"),
+        source,
+    )
+
+
+def test_confirmed_twice_it_is_recorded_once_and_told(ana: Client, acme: Acme) -> None:
+    address = waits(ana, google(row("10")))
+    ana.post(address)
+    before = everything()
+
+    again = ana.post(address)
+
+    assert told(again)[-1] == "Already recorded."
+    assert everything() == before
+    assert "<dt>Recorded</dt><dd>1</dd>" in html(ana.get(address))
+    assert everything() == before
+
+
+def test_what_the_ledger_gained_in_between_is_no_part_of_the_difference(
+    ana: Client, acme: Acme
+) -> None:
+    address = waits(ana, google(row("10")))
+    spend(acme.search, "4", source="google_ads")
+
+    page = html(ana.post(address, follow=True))
+
+    assert totals(acme.search)[0] == Decimal(10)
+    assert "<dt>Recorded</dt><dd>1</dd>" in page
+
+
+def test_a_campaign_that_went_away_in_between_is_told(ana: Client, acme: Acme) -> None:
+    address = waits(ana, google(row("10"), row("3", "Video", "")))
+    acme.video.delete()
+
+    page = html(ana.post(address, follow=True))
+
+    assert "<dt>Not recorded</dt><dd>1</dd>" in page
+    assert "there is no campaign" in page
+    assert totals(acme.search)[0] == Decimal(10)
+
+
+def test_a_confirmation_under_way_is_not_begun_again_but_one_that_died_is(
+    ana: Client, acme: Acme
+) -> None:
+    address = waits(ana, google(row("10")))
+    WaitingReport.objects.update(confirmed_at=NOW)
+
+    assert told(ana.post(address))[-1] == "It is being recorded at this moment."
+    assert not Spend.objects.exists()
+    assert "It is being recorded: look again" in html(ana.get(address))
+
+    with time_machine.travel(NOW + timedelta(minutes=2), tick=False):
+        ana.post(address)
+    assert Spend.objects.count() == 1
+
+
+def test_cancelled_it_is_gone(ana: Client, acme: Acme) -> None:
+    address = waits(ana, google(row("10")))
+
+    response = ana.post(address, {"cancel": "yes"})
+
+    assert told(response)[-1] == "Cancelled. Nothing was recorded."
+    assert not WaitingReport.objects.exists()
+    assert ana.post(address).status_code == 404
+    assert not Spend.objects.exists()
+
+
+def test_after_a_day_it_is_gone_and_the_next_upload_sweeps_it(ana: Client, acme: Acme) -> None:
+    address = waits(ana, google(row("10")))
+
+    with time_machine.travel(NOW + timedelta(days=1), tick=False):
+        ana.force_login(User.objects.get())
+        response = ana.post(address)
+        assert response.status_code == 404
+        assert "Upload the report again" in problems(response)[0]
+        waits(ana, google(row("11")))
+
+    assert WaitingReport.objects.count() == 1
+    assert not Spend.objects.exists()
+
+
+def test_it_is_nobody_elses(ana: Client, acme: Acme) -> None:
+    address = waits(ana, google(row("10")))
+    ana.force_login(User.objects.create_superuser("bo"))
+
+    for answer in (ana.get(address), ana.post(address), ana.post(address, {"cancel": "yes"})):
+        assert answer.status_code == 404
+
+    assert WaitingReport.objects.count() == 1
+    assert not Spend.objects.exists()
+
+
+@pytest.mark.parametrize("token", [str(uuid4()), "x", "0" * 32, "..", "%00", "1"])
+def test_a_token_that_was_never_given_is_not_found(ana: Client, token: str) -> None:
+    assert ana.post(f"{PAGE}{token}/").status_code == 404
+
+
+def test_only_who_may_add_spend_gets_in(client: Client, acme: Acme) -> None:
+    bo = User.objects.create_user("bo", is_staff=True)
+    client.force_login(bo)
+    assert client.get(PAGE).status_code == 403
+    assert hand_in(client, google(row("10"))).status_code == 403
+    assert client.get(f"{PAGE}{uuid4()}/").status_code == 403
+
+    bo.user_permissions.add(Permission.objects.get(codename="add_spend"))
+    address = waits(client, google(row("10")))
+    assert client.post(address).status_code == 302
+    assert Spend.objects.count() == 1
+
+    client.logout()
+    assert client.get(PAGE).status_code == 302
+    assert hand_in(client, google(row("10")))["Location"].startswith("/admin/login/")
+
+
+def test_the_list_offers_it_to_who_may(client: Client, ana: Client) -> None:
+    assert f'href="{PAGE}"' in html(ana.get("/admin/budgets/spend/"))
+
+    bo = User.objects.create_user("bo", is_staff=True)
+    bo.user_permissions.add(Permission.objects.get(codename="view_spend"))
+    client.force_login(bo)
+    assert PAGE not in html(client.get("/admin/budgets/spend/"))
+
+
+def test_forged_requests_are_refused(acme: Acme) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(User.objects.create_superuser("ana"))
+
+    assert hand_in(client, google(row("10"))).status_code == 403
+    assert not WaitingReport.objects.exists()
+
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', html(client.get(PAGE)))
+    assert token
+    address = waits(client, google(row("10")), csrfmiddlewaretoken=token[1])
+    assert client.post(address).status_code == 403
+    assert not Spend.objects.exists()
+
+
+def test_unknown_campaigns_are_listed_with_a_link_that_fills_the_form(
+    ana: Client, acme: Acme
+) -> None:
+    before = everything()
+
+    response = hand_in(
+        ana,
+        google(row("10"), row("5", "Shop & <b>", "777"), row("6", "Shop & <b>", "777")),
+        brand="Acme",
+    )
+
+    assert response.status_code == 400
+    assert everything() == before
+    assert not WaitingReport.objects.exists()
+    page = response.text
+    links = re.findall(r'href="(/admin/budgets/campaign/add/[^"]+)"', page)
+    assert links == [
+        f"/admin/budgets/campaign/add/?brand={acme.brand.pk}&amp;name=Shop+%26+%3Cb%3E&amp;external_id=777"
+    ]
+    assert problems(response)[0].startswith("Line 5: campaign:")
+    assert table(page) == [["Search", "24 Nov 2026", "0.00", "10.00 USD", "+10.00"]]
+
+    form = html(ana.get(links[0].replace("&amp;", "&")))
+    assert 'value="Shop &amp; &lt;b&gt;"' in form
+    assert 'value="777"' in form
+    assert re.search(r"<option[^>]*selected[^>]*>\s*Acme", form)
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "choice", "remedy"),
+    [
+        (google(row("1,234")), "decimal_mark", "comma", "“Decimal mark” point, or comma"),
+        (
+            microsoft(("11/3/2026", "Acme", "Search", "1.50", "7"), time="11/3/2026,11/3/2026"),
+            "day_order",
+            "month-first",
+            "“Day order” month-first, or day-first",
+        ),
+    ],
+)
+def test_what_the_file_leaves_open_is_asked_for_only_then(
+    ana: Client, acme: Acme, content: str, field: str, choice: str, remedy: str
+) -> None:
+    assert f'name="{field}"' not in html(ana.get(PAGE))
+
+    response = hand_in(ana, content)
+    assert response.status_code == 400
+    assert remedy in problems(response)[0]
+    assert f'name="{field}"' in response.text
+
+    assert ana.post(waits(ana, content, **{field: choice})).status_code == 302
+    assert Spend.objects.count() == 1
+
+
+def test_a_file_that_may_be_cut_is_confirmed_by_its_rows(ana: Client, acme: Acme) -> None:
+    cut = "Campaign,Day,Cost\nSearch,2026-11-24,99.9"
+
+    response = hand_in(ana, cut)
+
+    assert "“Rows” 1" in problems(response)[0]
+    assert 'name="rows"' in response.text
+    waits(ana, cut, rows="1")
+
+
+def test_errors_are_listed_with_their_lines_the_first_twenty(ana: Client, acme: Acme) -> None:
+    response = hand_in(ana, google(*[row(f"x{number}") for number in range(25)]))
+
+    listed = problems(response)
+    assert len(listed) == 20
+    assert listed[0].startswith("Line 4: amount: &#x27;x0&#x27; is not an amount")
+    assert "… and 5 more." in response.text
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is empty"),
+        (b"PK\x03\x04xx", "is a workbook"),
+        (b"%PDF-1.7", "is a PDF"),
+        (b"<!doctype html><p>sign in", "is a web page"),
+        (b"\x00\x01\x02", "is no report of Google Ads"),
+        (b"brand,campaign,date,amount\nAcme,Search,2026-11-24,1\n", "by the command import_spend"),
+        (google().encode(), "has no rows below the header"),
+    ],
+)
+def test_what_is_no_report_is_refused_in_words(
+    ana: Client, acme: Acme, content: bytes, words: str
+) -> None:
+    response = hand_in(ana, content)
+
+    assert response.status_code == 400
+    assert words in problems(response)[0]
+    assert not WaitingReport.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"brand": "x" * 201},
+        {"brand": "a\x00b"},
+        {"brand": "Nobody"},
+        {"decimal_mark": "colon"},
+        {"rows": "-1"},
+        {"rows": "9" * 30},
+        {"day_order": "\x00"},
+    ],
+)
+def test_a_field_that_cannot_be_meant_is_refused(
+    ana: Client, acme: Acme, fields: dict[str, str]
+) -> None:
+    response = hand_in(ana, google(row("10")), **fields)
+
+    assert response.status_code == 400
+    assert problems(response)
+
+
+def test_without_a_file_nothing_happens(ana: Client) -> None:
+    response = ana.post(PAGE)
+
+    assert response.status_code == 400
+    assert problems(response) == ["Report: This field is required."]
+
+
+def test_a_file_that_is_too_large_is_refused_in_words(
+    ana: Client, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spend_import, "MAX_BYTES", 100_000)
+
+    response = hand_in(ana, b"x" * 100_001)
+
+    assert response.status_code == 413
+    assert "larger than" in problems(response)[0]
+    assert not WaitingReport.objects.exists()
+
+
+def test_what_is_refused_only_when_recorded_is_told_before(ana: Client, acme: Acme) -> None:
+    for _ in range(2):
+        spend(acme.video, "-999999999999", date=NOW.date(), source="google_ads")
+
+    response = hand_in(ana, google(row("999999999999", "Video", "")))
+
+    assert "difference to" in problems(response)[0]
+    assert not WaitingReport.objects.exists()
+
+
+def test_hostile_names_are_only_text(ana: Client, acme: Acme) -> None:
+    make_campaign(acme.brand, name=HOSTILE)
+    report = google(row("10", HOSTILE, ""), row("5", HOSTILE + "?", ""))
+
+    refused = hand_in(ana, report, name="<script>alert(1)<script>.csv")
+    shown = ana.get(waits(ana, google(row("10", HOSTILE, ""))))
+    done = ana.post(shown.request["PATH_INFO"], follow=True)
+
+    for response in (refused, shown, done):
+        assert "<script>alert" not in response.text
+        assert "<img src=x" not in response.text
+    assert HOSTILE.startswith("<script>")
+    assert "&lt;script&gt;alert(1)" in shown.text
+
+
+def test_looking_changes_nothing(ana: Client, acme: Acme) -> None:
+    address = waits(ana, google(row("100")))
+    before = everything(), list(WaitingReport.objects.values())
+
+    for path in (PAGE, address, f"{address}?cancel=yes"):
+        assert ana.get(path).status_code == 200
+
+    assert (everything(), list(WaitingReport.objects.values())) == before
+
+
+def test_a_large_report_shows_its_first_rows_and_tries_nothing(
+    ana: Client, acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("budgets.services.reports.waiting.MAX_BATCH", 2)
+    monkeypatch.setattr(spend_import, "SHOWN", 2)
+    rows = [row(str(day), day=f"2026-11-{day:02}") for day in range(1, 6)]
+
+    page = html(ana.get(waits(ana, google(*rows))))
+
+    assert len(table(page)) == 2
+    assert "The first 2 of 5" in page
+    assert "was not tried" in page
+    assert decided(acme.search).hold == ""
