@@ -56,7 +56,8 @@ class Description(OpenAPISchema):
         details["responses"] |= {status: problem(status) for status in sorted(wanted)}
         if "POST" in operation.methods:
             details["parameters"].append(IDEMPOTENCY_KEY)
-            details["responses"][200]["headers"] = REPLAYED
+            [done] = [it for status, it in details["responses"].items() if 200 <= status < 300]
+            done["headers"] = REPLAYED
         return details
 
     def operation_security(self, operation: Operation) -> list[Any] | None:

@@ -2,20 +2,21 @@
 
 # No `from __future__ import annotations`: django-ninja reads the types of decorated functions.
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.cache import get_conditional_response
-from ninja import Router
+from ninja import Query, Router
+from pydantic import BaseModel
 
-from budgets.api import rows
+from budgets.api import pages, rows
 from budgets.api.auth import principal_of, requires
 from budgets.api.objects import campaign_of
 from budgets.api.pages import Limit
 from budgets.api.problems import FieldError, Problem, invalid
-from budgets.api.schemas import ChangePage, ExplanationOut, PastStateOut, Serving
+from budgets.api.schemas import ChangePage, ExplanationOut, PastStateOut, Serving, Whole
 from budgets.core import periods
 from budgets.queries import feed, serving
 from budgets.queries.explain import explain, explain_at
@@ -24,23 +25,32 @@ from budgets.queries.feed import Cursor, CursorAhead
 router = Router()
 
 
+class ChangeFilters(BaseModel):
+    """Where to go on."""
+
+    after: str | None = None
+    limit: Limit = 100
+
+
 @router.get("/changes", response=ChangePage, tags=["log"], summary="What changed since")
 @requires("read")
-def list_changes(request: HttpRequest, after: str | None = None, limit: Limit = 100) -> ChangePage:
+def list_changes(request: HttpRequest, filters: Query[ChangeFilters]) -> ChangePage:
     """Return the changes of state behind `after`, in an order in which nobody is missed.
 
     Leave `after` out to begin with the oldest change, or say `now` to begin with the next one; from
     then on always send the newest `next_cursor` you have. A page may be empty and have more.
     """
+    pages.only_known(request, ChangeFilters)
     place: Cursor | Literal["now"] | None = None
     try:
-        if after:
-            place = "now" if after == "now" else Cursor.parse(after)
-        page = feed.changes(place, limit, principal_of(request).brand_ids)
+        if filters.after:
+            place = "now" if filters.after == "now" else Cursor.parse(filters.after)
+        page = feed.changes(place, filters.limit, principal_of(request).brand_ids)
     except CursorAhead as error:
         raise Problem(410, "cursor_ahead", str(error)) from None
     except ValueError as error:
-        raise invalid([FieldError("after", "invalid_cursor", str(error))]) from None
+        words = str(error).removeprefix("after: ")
+        raise invalid([FieldError("after", "invalid_cursor", words)]) from None
     return ChangePage(
         data=rows.changes_out(page.changes), next_cursor=str(page.cursor), has_more=page.has_more
     )
@@ -74,7 +84,7 @@ def get_serving(request: HttpRequest) -> HttpResponse:
 )
 @requires("read")
 def get_explanation(
-    request: HttpRequest, campaign_id: int, at: datetime | None = None
+    request: HttpRequest, campaign_id: Whole, at: datetime | None = None
 ) -> ExplanationOut | PastStateOut:
     """Explain a campaign now: every hold that applies, with its figures, and when time lifts them.
 
@@ -83,15 +93,25 @@ def get_explanation(
     campaign, now = campaign_of(principal_of(request), campaign_id), timezone.now()
     if at is None:
         return rows.explanation_out(explain(campaign, now))
+    past = explain_at(campaign, _past(at, now))
+    if past is None:
+        raise Problem(404, "unknown_past", "the log of this campaign begins later")
+    return rows.past_out(past)
+
+
+def _past(at: datetime, now: datetime) -> datetime:
+    """Return the instant in UTC; raise a problem for one that is none, or that lies ahead."""
     if at.tzinfo is None:
         raise invalid(
             [FieldError("at", "no_offset", "has no UTC offset; write 2026-01-31T09:00:00Z")]
         )
-    if at > now + periods.CLOCK_SKEW:
+    try:
+        # PostgreSQL knows offsets up to 16 hours, Python up to 24.
+        instant = at.astimezone(UTC)
+    except OverflowError:
+        raise invalid([FieldError("at", "invalid", "lies outside of the calendar")]) from None
+    if instant > now + periods.CLOCK_SKEW:
         raise invalid(
             [FieldError("at", "in_the_future", "lies ahead; leave it out to ask for now")]
         )
-    past = explain_at(campaign, at)
-    if past is None:
-        raise Problem(404, "unknown_past", "the log of this campaign begins later")
-    return rows.past_out(past)
+    return instant

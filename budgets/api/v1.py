@@ -13,7 +13,8 @@ api = DescribedAPI(
     description=(
         "Record spend, be told at once who must stop, read and edit budgets.\n\n"
         "Send `Authorization: Bearer bg_…`. Errors are problem details (RFC 9457) with a stable "
-        "`code`. Every POST honours `Idempotency-Key`. Amounts are strings in the brand's currency."
+        "`code`. Every POST honours `Idempotency-Key`, but for streams, whose ids do the same. "
+        "Amounts are strings in the brand's currency."
     ),
     auth=Bearer(),
     parser=ExactParser(),

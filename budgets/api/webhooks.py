@@ -29,6 +29,7 @@ from budgets.api.schemas import (
     WebhookOut,
     WebhookPage,
     WebhookWithSecret,
+    Whole,
 )
 from budgets.models import Brand, WebhookDelivery, WebhookEndpoint
 from budgets.models.webhook import WebhookEndpointQuerySet
@@ -64,6 +65,7 @@ class DeliveryFilters(BaseModel):
 @requires("manage")
 def list_webhooks(request: HttpRequest, filters: Query[WebhookFilters]) -> WebhookPage:
     """Return the endpoints this key sees: those that hear of no brand that it does not see."""
+    pages.only_known(request, WebhookFilters)
     found = _endpoints(principal_of(request))
     shown, cursor = pages.page(found, filters.cursor, filters.limit)
     return WebhookPage(data=_endpoints_out(shown), next_cursor=cursor)
@@ -85,7 +87,7 @@ def create_webhook(request: HttpRequest, new: WebhookNew) -> HttpResponse:
     "/webhooks/{webhook_id}", response=WebhookOut, tags=["webhooks"], summary="One endpoint"
 )
 @requires("manage")
-def get_webhook(request: HttpRequest, webhook_id: int) -> WebhookOut:
+def get_webhook(request: HttpRequest, webhook_id: Whole) -> WebhookOut:
     """Return an endpoint, without its secret."""
     return _endpoint_out(_endpoint(principal_of(request), webhook_id))
 
@@ -94,7 +96,7 @@ def get_webhook(request: HttpRequest, webhook_id: int) -> WebhookOut:
     "/webhooks/{webhook_id}", response=WebhookOut, tags=["webhooks"], summary="Edit an endpoint"
 )
 @requires("manage")
-def patch_webhook(request: HttpRequest, webhook_id: int, edit: WebhookEdit) -> WebhookOut:
+def patch_webhook(request: HttpRequest, webhook_id: Whole, edit: WebhookEdit) -> WebhookOut:
     """Change what is sent; `is_enabled` switches it off, which cancels what waits, and on again."""
     principal = principal_of(request)
     endpoint = _endpoint(principal, webhook_id)
@@ -123,7 +125,7 @@ def patch_webhook(request: HttpRequest, webhook_id: int, edit: WebhookEdit) -> W
     summary="Remove an endpoint",
 )
 @requires("manage")
-def delete_webhook(request: HttpRequest, webhook_id: int) -> None:
+def delete_webhook(request: HttpRequest, webhook_id: Whole) -> None:
     """Send nothing more to it, for good."""
     webhooks.remove(_endpoint(principal_of(request), webhook_id), now=timezone.now())
 
@@ -135,7 +137,7 @@ def delete_webhook(request: HttpRequest, webhook_id: int) -> None:
     summary="Rotate the secret",
 )
 @requires("manage")
-def rotate_webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
+def rotate_webhook(request: HttpRequest, webhook_id: Whole) -> HttpResponse:
     """Return a new secret. For 24 hours every delivery is signed with both."""
     return _with_secret(_rotate(request, webhook_id))
 
@@ -148,7 +150,7 @@ def rotate_webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
 )
 @requires("manage")
 @idempotent
-def test_webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
+def test_webhook(request: HttpRequest, webhook_id: Whole) -> HttpResponse:
     """Have one `webhook.test` sent within seconds; ask for the delivery to see what became of it."""
     endpoint = _endpoint(principal_of(request), webhook_id)
     return _json(_delivery_out(webhooks.test(endpoint, now=timezone.now())), 202)
@@ -162,9 +164,10 @@ def test_webhook(request: HttpRequest, webhook_id: int) -> HttpResponse:
 )
 @requires("manage")
 def list_deliveries(
-    request: HttpRequest, webhook_id: int, filters: Query[DeliveryFilters]
+    request: HttpRequest, webhook_id: Whole, filters: Query[DeliveryFilters]
 ) -> DeliveryPage:
     """Return what was and is to be sent to an endpoint, in the order of the ids."""
+    pages.only_known(request, DeliveryFilters)
     rows = WebhookDelivery.objects.filter(endpoint=_endpoint(principal_of(request), webhook_id))
     if filters.state is not None:
         rows = rows.filter(state=filters.state)
@@ -179,7 +182,9 @@ def list_deliveries(
     summary="One delivery",
 )
 @requires("manage")
-def get_delivery(request: HttpRequest, webhook_id: int, delivery_id: int) -> DeliveryWithAttempts:
+def get_delivery(
+    request: HttpRequest, webhook_id: Whole, delivery_id: Whole
+) -> DeliveryWithAttempts:
     """Return a delivery with its attempts."""
     row = _delivery(principal_of(request), webhook_id, delivery_id)
     newest = list(row.attempts_made.order_by("-pk")[:SHOWN_ATTEMPTS])
@@ -201,7 +206,7 @@ def get_delivery(request: HttpRequest, webhook_id: int, delivery_id: int) -> Del
 )
 @requires("manage")
 @idempotent
-def replay_delivery(request: HttpRequest, webhook_id: int, delivery_id: int) -> HttpResponse:
+def replay_delivery(request: HttpRequest, webhook_id: Whole, delivery_id: Whole) -> HttpResponse:
     """Send it again, with the same id and body."""
     row = _delivery(principal_of(request), webhook_id, delivery_id)
     webhooks.replay(row, now=timezone.now())
@@ -295,7 +300,7 @@ def _endpoint(principal: Principal, webhook_id: int) -> WebhookEndpoint:
     return row
 
 
-def _delivery(principal: Principal, webhook_id: int, delivery_id: int) -> WebhookDelivery:
+def _delivery(principal: Principal, webhook_id: int, delivery_id: Whole) -> WebhookDelivery:
     endpoint = _endpoint(principal, webhook_id)
     rows = WebhookDelivery.objects.filter(pk__among=_possible(delivery_id), endpoint=endpoint)
     row = rows.select_related("endpoint").first()

@@ -199,6 +199,8 @@ def sound_body(operation: Operation, campaign: int) -> object:
         "POST /spend/to-date": {"source": "s", "rows": [row]},
         "PATCH /brands/{brand_id}": {"name": "Renamed"},
         "PATCH /campaigns/{campaign_id}": {"name": "Renamed"},
+        "POST /webhooks": {"url": "https://93.184.216.34/hook"},
+        "PATCH /webhooks/{webhook_id}": {"description": "Renamed"},
     }
     return bodies[str(operation)]
 
