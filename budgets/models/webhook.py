@@ -25,7 +25,7 @@ class WebhookEvent(models.TextChoices):
         "campaign.hold_changed",
         "campaign.hold_changed: still stopped, for another reason",
     )
-    TEST = "webhook.test", "webhook.test: sent by the test button"
+    TEST = "webhook.test", "webhook.test: sent by the test button, chosen or not"
 
 
 CHOSEN_BY_DEFAULT = (WebhookEvent.PAUSED, WebhookEvent.RESUMED, WebhookEvent.HOLD_CHANGED)
