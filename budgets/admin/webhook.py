@@ -284,6 +284,7 @@ class Attempts(TabularInline):
     fields = readonly_fields = ("when", "answer", "duration")
     extra = 0
     can_delete = False
+    hide_title = True
     ordering = ("pk",)
     verbose_name_plural = "attempts"
 
@@ -331,13 +332,13 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         "endpoint",
         "event",
         "status_change",
-        "badge",
+        "state",
         "attempts",
         "created",
         "next_attempt",
         "body",
     )
-    readonly_fields = ("message_id", "badge", "created", "next_attempt")
+    readonly_fields = ("message_id", "created", "next_attempt")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Who may change deliveries may send them again."""

@@ -67,7 +67,10 @@ class Migration(migrations.Migration):
                                 "campaign.hold_changed",
                                 "campaign.hold_changed: still stopped, for another reason",
                             ),
-                            ("webhook.test", "webhook.test: sent by the test button"),
+                            (
+                                "webhook.test",
+                                "webhook.test: sent by the test button, chosen or not",
+                            ),
                         ],
                         max_length=40,
                     ),

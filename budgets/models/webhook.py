@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.core.exceptions import ValidationError
@@ -25,7 +25,7 @@ class WebhookEvent(models.TextChoices):
         "campaign.hold_changed",
         "campaign.hold_changed: still stopped, for another reason",
     )
-    TEST = "webhook.test", "webhook.test: sent by the test button"
+    TEST = "webhook.test", "webhook.test: sent by the test button, chosen or not"
 
 
 CHOSEN_BY_DEFAULT = (WebhookEvent.PAUSED, WebhookEvent.RESUMED, WebhookEvent.HOLD_CHANGED)
@@ -153,9 +153,9 @@ class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
         """Those whose time has come; of a killed sender as well, once its lease is over."""
         return self.pending().filter(due_at__lte=at)
 
-    def in_flight(self, at: datetime) -> Self:
-        """Those that a sender holds."""
-        return self.pending().filter(is_sending=True, due_at__gt=at)
+    def in_flight(self, at: datetime, lease: timedelta) -> Self:
+        """Those that a sender holds; the length of a lease keeps the index from all that wait."""
+        return self.pending().filter(is_sending=True, due_at__gt=at, due_at__lte=at + lease)
 
 
 class WebhookDelivery(models.Model):

@@ -129,7 +129,7 @@ def _claim(now: datetime, room: int) -> list[_Parcel]:
 
 def _free(endpoints: Sequence[WebhookEndpoint], now: datetime) -> list[int]:
     """Return how many deliveries of each endpoint may be taken."""
-    flying = WebhookDelivery.objects.in_flight(now).filter(
+    flying = WebhookDelivery.objects.in_flight(now, LEASE).filter(
         endpoint__among=[endpoint.pk for endpoint in endpoints]
     )
     counted = flying.values_list("endpoint").annotate(count=Count("pk")).order_by()
