@@ -77,7 +77,7 @@ def problems(response: Any) -> list[str]:
     """Return what a page says is wrong."""
     alert = re.search(
         r'role="alert" aria-labelledby="problems-title">(.*?)</section>',
-        html_of(response),
+        response.text,
         re.DOTALL,
     )
     return re.findall(r"<li>(.*?)</li>", alert[1], re.DOTALL) if alert else []
@@ -194,14 +194,17 @@ def test_what_the_ledger_gained_in_between_is_no_part_of_the_difference(
     assert "<dt>Recorded</dt><dd>1</dd>" in page
 
 
-def test_a_campaign_that_went_away_in_between_is_told(ana: Client, acme: Acme) -> None:
-    address = waits(ana, google(row("10"), row("3", "Video", "")))
-    acme.video.delete()
+def test_what_is_no_longer_accepted_is_told(ana: Client, acme: Acme) -> None:
+    other = make_campaign(make_brand(name="Bolt"), name="Shoes")
+    address = waits(ana, google(row("10"), row("3", "Shoes", "")))
+    Brand.objects.filter(pk=other.brand_id).write(
+        timezone="Mars/Olympus", zone_in_force="Mars/Olympus"
+    )
 
     page = html(ana.post(address, follow=True))
 
     assert "<dt>Not recorded</dt><dd>1</dd>" in page
-    assert "there is no campaign" in page
+    assert "Line 5: campaign: its brand" in page
     assert totals(acme.search)[0] == Decimal(10)
 
 

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.db import connections
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from budgets.models import Brand, Campaign
@@ -20,6 +20,7 @@ from budgets.services import passes
 from budgets.tests.api.programs import operations
 from budgets.tests.builders import make_brand, make_campaign, spend, state
 from budgets.tests.conftest import CHROMIUM
+from budgets.tests.exports import google
 
 pytestmark = [
     pytest.mark.browser,
@@ -189,14 +190,56 @@ class TestEveryScreen:
         red, green, blue = map(int, re.findall(r"\d+", shade)[:3])
         assert (red + green + blue < 3 * 128) is (scheme == "dark")
 
+    def test_the_import_of_a_report_fits_and_can_be_read_by_everybody(
+        self, aurora: Brand, visit: Visit, now: datetime, width: int, scheme: Scheme
+    ) -> None:
+        page, noon = visit.page, f"{now:%Y-%m-%d}"
+        report = google(
+            (noon, "Tents", "", "USD", "7", "100.50", "900"),
+            (noon, "Boots", "", "USD", "7", "3.00", "900"),
+        )
+        unknown = google((noon, "Stoves", "777", "USD", "7", "1,234", "900"))
+        visit.sign_in()
+        page.goto(f"{visit.url}/admin/budgets/spend/import/")
+
+        self.look(page, width)
+        hand_in(page, unknown)
+        expect(page.get_by_role("heading", name="Nothing was recorded")).to_be_visible()
+        self.look(page, width)
+        page.get_by_label("Decimal mark").select_option("comma")
+        hand_in(page, unknown)
+        expect(page.get_by_role("link", name="Create it: Stoves")).to_be_visible()
+        self.look(page, width)
+        assert all("400" in complaint for complaint in visit.complaints)
+        visit.complaints.clear()
+
+        hand_in(page, report)
+        expect(page.get_by_role("row", name="Tents")).to_contain_text("+100.50")
+        self.look(page, width)
+        page.get_by_role("button", name="Record 2 differences").click()
+        expect(page.get_by_text("was paused: brand's daily budget reached")).to_have_count(2)
+        self.look(page, width)
+        visit.assert_kept_to_itself()
+
+    def look(self, page: Page, width: int) -> None:
+        assert_fits(page, width)
+        # The frame around it is the admin theme's, and has no landmarks.
+        assert_accessible(page, "#content")
+
+
+def hand_in(page: Page, report: str) -> None:
+    file: FilePayload = {"name": "report.csv", "mimeType": "text/csv", "buffer": report.encode()}
+    page.get_by_label("Report", exact=True).set_input_files(file)
+    page.get_by_role("button", name="Check").click()
+
 
 def assert_fits(page: Page, width: int) -> None:
     """Nothing sticks out to the right."""
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def assert_accessible(page: Page) -> None:
-    found = Axe().run(page)
+def assert_accessible(page: Page, part: str | None = None) -> None:
+    found = Axe().run(page, context=part)
     assert found.violations_count == 0, found.generate_report()
 
 
