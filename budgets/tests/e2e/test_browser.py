@@ -213,6 +213,7 @@ class TestEveryScreen:
         assert all("400" in complaint for complaint in visit.complaints)
         visit.complaints.clear()
 
+        page.get_by_label("Decimal mark").select_option("as the file tells")
         hand_in(page, report)
         expect(page.get_by_role("row", name="Tents")).to_contain_text("+100.50")
         self.look(page, width)
