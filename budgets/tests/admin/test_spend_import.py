@@ -259,7 +259,9 @@ def test_it_is_nobody_elses(ana: Client, acme: Acme) -> None:
     assert not Spend.objects.exists()
 
 
-@pytest.mark.parametrize("token", ["f4c2237f-999a-468a-9f86-ad73db140bdb", "x", "0" * 32, "..", "%00", "1"])
+@pytest.mark.parametrize(
+    "token", ["f4c2237f-999a-468a-9f86-ad73db140bdb", "x", "0" * 32, "..", "%00", "1"]
+)
 def test_a_token_that_was_never_given_is_not_found(ana: Client, token: str) -> None:
     assert ana.post(f"{PAGE}{token}/").status_code == 404
 
