@@ -14,10 +14,10 @@ from django.db import connection
 from django.test import Client
 
 from budgets.api.v1 import api
-from budgets.models import ApiKey, Brand, Campaign
+from budgets.models import ApiKey, Brand, Campaign, WebhookEndpoint
 from budgets.models.api_key import Scope
-from budgets.services import keys
-from budgets.tests.builders import NOW
+from budgets.services import keys, webhooks
+from budgets.tests.builders import NOW, deliveries_of, make_webhook
 
 ROOT = "/api/v1"
 _numbers = itertools.count(1)
@@ -186,9 +186,34 @@ class Operation:
     ) -> tuple[Any, ...]:
         """Return method, path and a sound body, about this campaign, or about these ids."""
         brand = campaign.brand_id if campaign else brand
+        hook, delivery = hook_of(campaign) if campaign else (pk, pk)
         pk = campaign.pk if campaign else pk
-        path = self.path.replace("{brand_id}", str(brand)).replace("{campaign_id}", str(pk))
+        ids = {"brand": brand, "campaign": pk, "webhook": hook, "delivery": delivery}
+        path = self.path.format(**{f"{name}_id": value for name, value in ids.items()})
         return self.method, path, sound_body(self, pk) if "requestBody" in self.said else None
+
+    @property
+    def success(self) -> int:
+        """The status of a request that did what it asked for."""
+        [status] = [int(it) for it in self.said["responses"] if 200 <= int(it) < 300]
+        return status
+
+    @property
+    def is_about_webhooks(self) -> bool:
+        """Whether it moves no campaign and is for managers alone, reading too."""
+        return self.path.startswith("/webhooks")
+
+
+def make_hook(campaign: Campaign) -> None:
+    """Create an endpoint that hears of the campaign's brand, with a delivery."""
+    endpoint, _ = make_webhook(brands=[campaign.brand])
+    webhooks.test(endpoint, now=NOW)
+
+
+def hook_of(campaign: Campaign) -> tuple[int, int]:
+    """Return the endpoint that hears of the campaign's brand, and its first delivery."""
+    endpoint = WebhookEndpoint.objects.filter(brands=campaign.brand_id).first()
+    return (endpoint.pk, deliveries_of(endpoint)[0].pk) if endpoint else (0, 0)
 
 
 def sound_body(operation: Operation, campaign: int) -> object:

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from budgets.models import Campaign
-from budgets.tests.api.programs import ROOT, make_program, operations
+from budgets.tests.api.programs import ROOT, hook_of, make_program, operations
 from django_celery_budget.wsgi import application
 
 CHECKS = [
@@ -61,7 +61,9 @@ def test_the_answer_is_one_that_the_description_tells_of(
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: schemathesis.Case[Any]) -> None:
         # Half of the requests are about what is there.
-        for parameter, pk in {"campaign_id": tents.pk, "brand_id": tents.brand_id}.items():
+        ids = {"campaign_id": tents.pk, "brand_id": tents.brand_id}
+        ids["webhook_id"], ids["delivery_id"] = hook_of(tents)
+        for parameter, pk in ids.items():
             if parameter in case.path_parameters and len(answered) % 2 == 0:
                 case.path_parameters[parameter] = pk
         response = case.call(headers={"Authorization": f"Bearer {program.secret}"})

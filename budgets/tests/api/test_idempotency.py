@@ -35,6 +35,9 @@ from budgets.tests.waiting import until
 
 POSTS = [operation for operation in operations() if operation.method == "POST"]
 every_post = pytest.mark.parametrize("operation", POSTS, ids=str)
+every_post_that_moves_a_campaign = pytest.mark.parametrize(
+    "operation", [operation for operation in POSTS if not operation.is_about_webhooks], ids=str
+)
 
 
 def test_there_are_posts() -> None:
@@ -51,7 +54,7 @@ def test_a_post_that_is_sent_again_is_answered_again(
 
     again = program.ask(*sent, **{"Idempotency-Key": "k"})
 
-    assert first.status == 200
+    assert first.status == operation.success
     assert (again.status, again.content) == (first.status, first.content)
     assert again.headers["Content-Type"] == first.headers["Content-Type"]
     assert "Idempotent-Replayed" not in first.headers
@@ -64,7 +67,8 @@ def test_the_key_with_another_request_is_refused(
     program: Program, tents: Campaign, operation: Operation
 ) -> None:
     program.spend(event(tents.pk))
-    assert program.ask(*operation.of(tents), **{"Idempotency-Key": "k"}).status == 200
+    done = program.ask(*operation.of(tents), **{"Idempotency-Key": "k"})
+    assert done.status == operation.success
     before = everything()
 
     method, path, body = operation.of(tents)
@@ -160,11 +164,11 @@ def test_after_a_problem_the_key_can_be_used(program: Program, tents: Campaign) 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["plain", "with a key"])
-@every_post
+@every_post_that_moves_a_campaign
 def test_what_fails_halfway_leaves_nothing(
     program: Program, tents: Campaign, headers: dict[str, str], operation: Operation
 ) -> None:
-    """Every POST moves the state in the end, and the database refuses that last step."""
+    """These move the state in the end, and the database refuses that last step."""
     spend(tents, "95", date=NOW.date(), source="s")
     if "resume" in operation.path:
         program.post(f"/campaigns/{tents.pk}/pause")

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from budgets.models import Brand, Campaign
-from budgets.tests.api.programs import Operation, Program, event, make_program, operations
+from budgets.tests.api.programs import (
+    Operation,
+    Program,
+    event,
+    make_hook,
+    make_program,
+    operations,
+)
 from budgets.tests.builders import NOW, decided, make_brand, make_campaign, spend
 
 NOWHERE = 987_654
@@ -19,7 +26,9 @@ ABOUT_ONE = [operation for operation in operations() if "{" in operation.path]
 def foreign(db: None) -> Campaign:
     """A campaign of somebody else."""
     brand = make_brand(name="Borealis", daily_budget=100)
-    return decided(make_campaign(brand, name="Boots", external_id="b-1"))
+    campaign = decided(make_campaign(brand, name="Boots", external_id="b-1"))
+    make_hook(campaign)
+    return campaign
 
 
 @pytest.fixture
@@ -36,7 +45,7 @@ def said(content: bytes, *ids: int) -> bytes:
 
 
 def test_one_of_each_kind_is_asked_for() -> None:
-    assert {"{brand_id}", "{campaign_id}"} <= {
+    assert {"{brand_id}", "{campaign_id}", "{webhook_id}", "{delivery_id}"} <= {
         part for operation in ABOUT_ONE for part in operation.path.split("/")
     }
 
@@ -57,7 +66,7 @@ def test_a_foreign_object_is_answered_like_none(
 
 @pytest.mark.parametrize("operation", ABOUT_ONE, ids=str)
 def test_an_own_object_is_found(restricted: Program, tents: Campaign, operation: Operation) -> None:
-    assert restricted.ask(*operation.of(tents)).status == 200
+    assert restricted.ask(*operation.of(tents)).status == operation.success
 
 
 def results(answer: Any) -> list[dict[str, str]]:
