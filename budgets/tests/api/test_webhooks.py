@@ -119,7 +119,7 @@ def test_an_answer_that_was_lost_can_be_asked_for_again(manager: Program) -> Non
         ({"url": URL, "events": []}, {"events": "too_short"}),
         ({"url": URL, "events": ["campaign.exploded"]}, {"events": "unknown_event"}),
         ({"url": URL, "description": "a\x00b"}, {"description": "unprintable"}),
-        ({"url": URL, "description": "\ud800"}, {"description": "string_unicode"}),
+        ({"url": URL, "description": "\ud800"}, {"description": "invalid"}),
         ({"url": URL, "brands": []}, {"brands": "required"}),
         ({"url": URL, "brands": [999]}, {"brands.0": "unknown_brand"}),
         ({"url": URL, "brands": [0]}, {"brands.0": "greater_than_equal"}),
@@ -319,8 +319,9 @@ def test_a_restricted_key_sees_what_hears_of_its_brands_alone() -> None:
     for endpoint in (*hidden, orphan):
         for method, path, body in requests(endpoint.pk, row.pk)[2:]:
             assert shown(program(method, path, body), 404)["code"] == "not_found", path
-    for pk in (0, -1, 10**30):
+    for pk in (0, -1, 10**18, 10**19 - 1):
         assert program("GET", str(pk)).status_code == 404
+    assert wrong(program("GET", str(10**30))) == {"webhook_id": "invalid_number"}
     assert wrong(program("POST", body={"url": URL})) == {"brands": "required"}
     assert wrong(program("POST", body={"url": URL, "brands": [foreign.pk]})) == {
         "brands.0": "unknown_brand"
