@@ -23,7 +23,6 @@ from budgets.api.schemas import (
     DeliveryOut,
     DeliveryPage,
     DeliveryWithAttempts,
-    ProblemOut,
     WebhookEdit,
     WebhookNew,
     WebhookOut,
@@ -33,7 +32,7 @@ from budgets.api.schemas import (
 )
 from budgets.models import Brand, WebhookDelivery, WebhookEndpoint
 from budgets.models.webhook import WebhookEndpointQuerySet
-from budgets.services import webhooks
+from budgets.services import signatures, webhooks
 from budgets.services.ingestion import LARGEST_KEY
 from budgets.services.keys import Principal
 
@@ -132,7 +131,7 @@ def delete_webhook(request: HttpRequest, webhook_id: Whole) -> None:
 
 @router.post(
     "/webhooks/{webhook_id}/rotate",
-    response={200: WebhookWithSecret, 404: ProblemOut},
+    response=WebhookWithSecret,
     tags=["webhooks"],
     summary="Rotate the secret",
 )
@@ -144,7 +143,7 @@ def rotate_webhook(request: HttpRequest, webhook_id: Whole) -> HttpResponse:
 
 @router.post(
     "/webhooks/{webhook_id}/test",
-    response={202: DeliveryOut, 404: ProblemOut},
+    response={202: DeliveryOut},
     tags=["webhooks"],
     summary="Send a test",
 )
@@ -200,7 +199,7 @@ def get_delivery(
 
 @router.post(
     "/webhooks/{webhook_id}/deliveries/{delivery_id}/replay",
-    response={202: DeliveryOut, 404: ProblemOut},
+    response={202: DeliveryOut},
     tags=["webhooks"],
     summary="Replay a delivery",
 )
@@ -226,25 +225,26 @@ def _create(request: HttpRequest, new: WebhookNew) -> HttpResponse:
         )
     except ValidationError as error:
         raise from_model(error) from None
-    return _json(_endpoint_out(endpoint), 201)
+    return _json(_endpoint_out(endpoint), 201, sealed_secret=endpoint.sealed_secret)
 
 
 @idempotent
 def _rotate(request: HttpRequest, webhook_id: int) -> HttpResponse:
     endpoint = _endpoint(principal_of(request), webhook_id)
     webhooks.rotate(endpoint, now=timezone.now())
-    return _json(_endpoint_out(endpoint), 200)
+    return _json(_endpoint_out(endpoint), 200, sealed_secret=endpoint.sealed_secret)
 
 
 @sensitive_variables("shown")
 def _with_secret(response: HttpResponse) -> HttpResponse:
-    """Add the secret to an answer that may be stored for its `Idempotency-Key`: not in this form.
+    """Tell the secret in an answer that is stored, for its `Idempotency-Key`, with the sealed one.
 
     Who asks again with the same key gets it again: that the answer was lost is what keys are for.
+    It is the secret of then. That of now, after a rotation, may be none of this key's business.
     """
     shown = json.loads(response.content)
-    endpoint = WebhookEndpoint.objects.get(pk=shown["id"])
-    response.content = json.dumps({**shown, "secret": webhooks.shown_secret(endpoint)}).encode()
+    secret = signatures.shown(shown.pop("sealed_secret"))
+    response.content = json.dumps({**shown, "secret": secret}).encode()
     return response
 
 
@@ -363,7 +363,7 @@ def _delivery_out(row: WebhookDelivery) -> DeliveryOut:
     )
 
 
-def _json(shown: BaseModel, status: int) -> HttpResponse:
+def _json(shown: BaseModel, status: int, **unshown: str) -> HttpResponse:
     # Written as django-ninja writes the other answers: instants to the millisecond.
-    body = json.dumps(shown.model_dump(), cls=NinjaJSONEncoder)
+    body = json.dumps(shown.model_dump() | unshown, cls=NinjaJSONEncoder)
     return HttpResponse(body, status=status, content_type="application/json")

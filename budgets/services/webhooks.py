@@ -63,11 +63,6 @@ def change(
         endpoint.brands.set(brands or ())
 
 
-def shown_secret(endpoint: WebhookEndpoint) -> str:
-    """Return the secret in force, for the one answer that tells it."""
-    return signatures.shown(endpoint.sealed_secret)
-
-
 @sensitive_variables("secret")
 def rotate(endpoint: WebhookEndpoint, *, now: datetime) -> str:
     """Give it a new secret and return that; the one before signs beside it for 24 hours more."""

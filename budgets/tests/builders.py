@@ -127,19 +127,23 @@ def write_spend(
 
 def refuse_changes_of(campaign: Campaign) -> None:
     """Have the database refuse every status change of `campaign`: a failure nobody foresaw."""
-    when = f"ON budgets_statuschange FOR EACH ROW WHEN (NEW.campaign_id = {campaign.pk})"
+    refuse("INSERT", "budgets_statuschange", f"WHEN (NEW.campaign_id = {campaign.pk})")
+
+
+def refuse(writing: str, table: str, when: str = "") -> None:
+    """Have the database refuse every INSERT or UPDATE of a table's rows, or of some."""
+    refused = f"BEFORE {writing} ON {table} FOR EACH ROW {when}"
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(
-                f"CREATE TRIGGER refuse BEFORE INSERT {when} "
-                "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+                f"CREATE TRIGGER refuse {refused} BEGIN SELECT RAISE(ABORT, 'refused'); END"
             )
         else:
             cursor.execute(
                 "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql "
                 "AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$"
             )
-            cursor.execute(f"CREATE TRIGGER refuse BEFORE INSERT {when} EXECUTE FUNCTION refuse()")
+            cursor.execute(f"CREATE TRIGGER refuse {refused} EXECUTE FUNCTION refuse()")
 
 
 def state(campaign: Campaign) -> str:

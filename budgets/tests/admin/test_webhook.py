@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from budgets.models import WebhookDelivery, WebhookEndpoint
-from budgets.services import deliveries, webhooks
+from budgets.services import deliveries, signatures, webhooks
 from budgets.services.outbound import Reply
 from budgets.tests.admin.conftest import HOSTILE, errors, html, told
 from budgets.tests.builders import (
@@ -68,7 +68,7 @@ def test_adding_one_shows_its_secret_once(ana: Client) -> None:
     assert "it is not shown again" in page
     assert "no-store" in response["Cache-Control"]
     endpoint = WebhookEndpoint.objects.get()
-    assert secret == webhooks.shown_secret(endpoint)
+    assert secret == signatures.shown(endpoint.sealed_secret)
     assert (endpoint.url, endpoint.description, endpoint.events, endpoint.is_restricted) == (
         FORM["url"],
         "ads",
@@ -122,7 +122,7 @@ def test_rotating_shows_the_new_secret_once(ana: Client) -> None:
 
     (new,) = secrets_in(page)
     endpoint.refresh_from_db()
-    assert new == webhooks.shown_secret(endpoint) != old
+    assert new == signatures.shown(endpoint.sealed_secret) != old
     assert "25 Nov 2026, 15:00 UTC" in page
     shown = html(ana.get(change(endpoint)))
     assert "signs as well until 25 Nov 2026, 15:00 UTC" in shown

@@ -9,7 +9,7 @@ import time_machine
 
 from budgets.api import limits
 from budgets.models import Brand, Campaign
-from budgets.tests.api.programs import Program, everything, make_hook, make_program
+from budgets.tests.api.programs import Program, everything, make_program, tell
 from budgets.tests.builders import NOW, decided, make_brand, make_campaign
 
 
@@ -35,10 +35,8 @@ def aurora(db: None) -> Brand:
 
 @pytest.fixture
 def tents(aurora: Brand) -> Campaign:
-    """Its campaign, active; a webhook hears of it."""
-    campaign = decided(make_campaign(aurora, name="Tents", external_id="t-1"))
-    make_hook(campaign)
-    return campaign
+    """Its campaign, active, of which an endpoint hears."""
+    return tell(decided(make_campaign(aurora, name="Tents", external_id="t-1")))
 
 
 @pytest.fixture

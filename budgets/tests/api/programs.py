@@ -14,10 +14,11 @@ from django.db import connection
 from django.test import Client
 
 from budgets.api.v1 import api
-from budgets.models import ApiKey, Brand, Campaign, WebhookEndpoint
+from budgets.models import ApiKey, Brand, Campaign, WebhookDelivery
 from budgets.models.api_key import Scope
-from budgets.services import keys, webhooks
-from budgets.tests.builders import NOW, deliveries_of, make_webhook
+from budgets.services import deliveries, keys, webhooks
+from budgets.services.outbound import Reply
+from budgets.tests.builders import NOW, make_webhook
 
 ROOT = "/api/v1"
 _numbers = itertools.count(1)
@@ -181,16 +182,23 @@ class Operation:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
-    def of(
-        self, campaign: Campaign | None = None, *, brand: int = 0, pk: int = 0
-    ) -> tuple[Any, ...]:
-        """Return method, path and a sound body, about this campaign, or about these ids."""
-        brand = campaign.brand_id if campaign else brand
-        hook, delivery = hook_of(campaign) if campaign else (pk, pk)
-        pk = campaign.pk if campaign else pk
-        ids = {"brand": brand, "campaign": pk, "webhook": hook, "delivery": delivery}
-        path = self.path.format(**{f"{name}_id": value for name, value in ids.items()})
-        return self.method, path, sound_body(self, pk) if "requestBody" in self.said else None
+    @property
+    def done(self) -> int:
+        """The status of its answer when all is well."""
+        [status] = [int(it) for it in self.said["responses"] if it.startswith("2")]
+        return status
+
+    def of(self, campaign: Campaign) -> tuple[Any, ...]:
+        """Return method, path and a sound body, about this campaign and what there is around it."""
+        return self._about(ids_of(campaign))
+
+    def of_nothing(self, pk: int) -> tuple[Any, ...]:
+        """Return the same, about whatever has this id: nothing, if the test chose it well."""
+        return self._about(dict.fromkeys(IDS, pk))
+
+    def _about(self, ids: Mapping[str, int]) -> tuple[Any, ...]:
+        body = sound_body(self, ids) if "requestBody" in self.said else None
+        return self.method, self.path.format(**ids), body
 
     @property
     def success(self) -> int:
@@ -216,15 +224,38 @@ def hook_of(campaign: Campaign) -> tuple[int, int]:
     return (endpoint.pk, deliveries_of(endpoint)[0].pk) if endpoint else (0, 0)
 
 
-def sound_body(operation: Operation, campaign: int) -> object:
+IDS = ("brand_id", "campaign_id", "webhook_id", "delivery_id")
+"""What stands in the paths."""
+
+
+def ids_of(campaign: Campaign) -> dict[str, int]:
+    """Return what the paths about this campaign, its brand and its `tell` are filled with."""
+    ids = {"brand_id": campaign.brand_id, "campaign_id": campaign.pk}
+    sent = WebhookDelivery.objects.filter(endpoint__brands=campaign.brand_id).order_by("pk").first()
+    if sent is not None:
+        ids |= {"webhook_id": sent.endpoint_id, "delivery_id": sent.pk}
+    return ids
+
+
+def tell(campaign: Campaign) -> Campaign:
+    """Have an endpoint hear of the campaign's brand alone; what it was sent, a test, has failed."""
+    endpoint, _ = make_webhook(brands=[campaign.brand])
+    webhooks.test(endpoint, now=NOW)
+    deliveries.deliver(NOW, send=lambda _url, _headers, _body: Reply(500))
+    return campaign
+
+
+def sound_body(operation: Operation, ids: Mapping[str, int]) -> object:
     """Return a body that this operation takes, and that changes something."""
+    campaign = ids["campaign_id"]
     row = {"campaign": campaign, "date": NOW.date().isoformat(), "spend_to_date": "5"}
     bodies: dict[str, object] = {
         "POST /spend": {"source": "s", "events": [event(campaign, "5")]},
         "POST /spend/to-date": {"source": "s", "rows": [row]},
         "PATCH /brands/{brand_id}": {"name": "Renamed"},
         "PATCH /campaigns/{campaign_id}": {"name": "Renamed"},
-        "POST /webhooks": {"url": "https://93.184.216.34/hook"},
+        # A key for some brands must name those to hear of.
+        "POST /webhooks": {"url": "https://93.184.215.14/new", "brands": [ids["brand_id"]]},
         "PATCH /webhooks/{webhook_id}": {"description": "Renamed"},
     }
     return bodies[str(operation)]

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from budgets.models import Campaign
-from budgets.tests.api.programs import ROOT, hook_of, make_program, operations
+from budgets.tests.api.programs import ROOT, ids_of, make_program, operations
 from django_celery_budget.wsgi import application
 
 CHECKS = [
@@ -55,14 +55,13 @@ def test_the_answer_is_one_that_the_description_tells_of(
     program = make_program()
     schema = schemathesis.openapi.from_wsgi(f"{ROOT}/openapi.json", application)
     operation = schema[f"{ROOT}{path}"][method]
+    ids = ids_of(tents)
     answered: set[int] = set()
 
     @generously
     @given(case=operation.as_strategy(generation_mode=mode))
     def ask(case: schemathesis.Case[Any]) -> None:
         # Half of the requests are about what is there.
-        ids = {"campaign_id": tents.pk, "brand_id": tents.brand_id}
-        ids["webhook_id"], ids["delivery_id"] = hook_of(tents)
         for parameter, pk in ids.items():
             if parameter in case.path_parameters and len(answered) % 2 == 0:
                 case.path_parameters[parameter] = pk

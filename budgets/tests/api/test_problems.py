@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError
 from budgets.api import problems
 from budgets.api.problems import FieldError
 from budgets.models import Campaign
-from budgets.tests.api.programs import Program, operations, stranger
+from budgets.tests.api.programs import Program, ids_of, operations, stranger
 
 PATHS = {operation.path for operation in operations()}
 
@@ -34,7 +34,7 @@ def test_a_wrong_method_is_a_problem(
 ) -> None:
     unchanged()
     known = {operation.method for operation in operations() if operation.path == path}
-    real = path.replace("{brand_id}", str(tents.brand_id)).replace("{campaign_id}", str(tents.pk))
+    real = path.format(**ids_of(tents))
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "NONSENSE"} - known:
         answer = program.ask(method, real)
         answer.problem(405, "method_not_allowed")

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from budgets.models import WebhookDelivery, WebhookEndpoint
-from budgets.services import deliveries, webhooks
+from budgets.services import deliveries, signatures, webhooks
 from budgets.services.outbound import Reply
 from budgets.tests.builders import (
     NOW,
@@ -115,10 +115,20 @@ def test_an_answer_that_was_lost_can_be_asked_for_again(manager: Program) -> Non
         ({"url": "https://93.184.215.14:22/"}, {"url": "refused"}),
         ({"url": "https://a\x00b/"}, {"url": "refused"}),
         ({"url": ""}, {"url": "blank"}),
+        ({"url": "https://\ud800/"}, {"url": "invalid"}),
+        ({"url": "https://[/"}, {"url": "refused"}),
+        ({"url": f"{URL}\u202e"}, {"url": "refused"}),
+        ({"url": 1, "description": None}, {"url": "string_type", "description": "string_type"}),
         ({"url": "https://93.184.215.14/" + "a" * 500}, {"url": "string_too_long"}),
         ({"url": URL, "events": []}, {"events": "too_short"}),
         ({"url": URL, "events": ["campaign.exploded"]}, {"events": "unknown_event"}),
+        ({"url": URL, "events": ["\x00"]}, {"events": "unknown_event"}),
+        ({"url": URL, "events": ["campaign.paused campaign.resumed"]}, {"events": "unknown_event"}),
+        ({"url": URL, "events": ["\ud800"]}, {"events": "unknown_event"}),
         ({"url": URL, "description": "a\x00b"}, {"description": "unprintable"}),
+        ({"url": URL, "description": "a\u202eb"}, {"description": "unprintable"}),
+        ({"url": URL, "brands": ["1"]}, {"brands.0": "int_type"}),
+        ({"url": URL, "brands": [2**63]}, {"brands.0": "less_than_equal"}),
         ({"url": URL, "description": "\ud800"}, {"description": "invalid"}),
         ({"url": URL, "brands": []}, {"brands": "required"}),
         ({"url": URL, "brands": [999]}, {"brands.0": "unknown_brand"}),
@@ -188,7 +198,7 @@ def test_a_rotation_shows_the_new_secret_and_until_when_the_old_one_is_good(
 
     assert rotated["secret"] != old
     endpoint.refresh_from_db()
-    assert rotated["secret"] == webhooks.shown_secret(endpoint)
+    assert rotated["secret"] == signatures.shown(endpoint.sealed_secret)
     assert rotated["previous_secret_expires_at"] is not None
 
 
@@ -199,6 +209,23 @@ def test_rotated_twice_by_one_key_it_is_rotated_once(manager: Program) -> None:
     again = shown(manager("POST", f"{endpoint.pk}/rotate", Idempotency_Key="once"))
 
     assert first == again
+
+
+def test_an_answer_that_is_asked_for_again_tells_the_secret_of_then(manager: Program) -> None:
+    """A later one may be for others: here a person rotated it, and gave the endpoint another brand."""
+    mine, foreign = make_brand(), make_brand()
+    program = Program(make_key(mine, scopes=["manage"]))
+    body = {"url": URL, "brands": [mine.pk]}
+    made = shown(program("POST", body=body, Idempotency_Key="made"), 201)
+    path = f"{made['id']}/rotate"
+    rotated = shown(program("POST", path, Idempotency_Key="rotated"))
+    shown(manager("PATCH", str(made["id"]), {"brands": [foreign.pk]}))
+    latest = shown(manager("POST", path))["secret"]
+
+    assert shown(program("POST", body=body, Idempotency_Key="made"), 201) == made
+    assert shown(program("POST", path, Idempotency_Key="rotated")) == rotated
+    assert len({made["secret"], rotated["secret"], latest}) == 3
+    assert shown(program("POST", path), 404)["code"] == "not_found"
 
 
 # --- Deliveries ---------------------------------------------------------------------------------
@@ -319,8 +346,9 @@ def test_a_restricted_key_sees_what_hears_of_its_brands_alone() -> None:
     for endpoint in (*hidden, orphan):
         for method, path, body in requests(endpoint.pk, row.pk)[2:]:
             assert shown(program(method, path, body), 404)["code"] == "not_found", path
-    for pk in (0, -1):
+    for pk in (0, -1, 10**18, 10**19 - 1):
         assert program("GET", str(pk)).status_code == 404
+    assert wrong(program("GET", str(10**30))) == {"webhook_id": "invalid_number"}
     assert wrong(program("POST", body={"url": URL})) == {"brands": "required"}
     assert wrong(program("POST", body={"url": URL, "brands": [foreign.pk]})) == {
         "brands.0": "unknown_brand"
