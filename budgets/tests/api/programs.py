@@ -200,29 +200,6 @@ class Operation:
         body = sound_body(self, ids) if "requestBody" in self.said else None
         return self.method, self.path.format(**ids), body
 
-    @property
-    def success(self) -> int:
-        """The status of a request that did what it asked for."""
-        [status] = [int(it) for it in self.said["responses"] if 200 <= int(it) < 300]
-        return status
-
-    @property
-    def is_about_webhooks(self) -> bool:
-        """Whether it moves no campaign and is for managers alone, reading too."""
-        return self.path.startswith("/webhooks")
-
-
-def make_hook(campaign: Campaign) -> None:
-    """Create an endpoint that hears of the campaign's brand, with a delivery."""
-    endpoint, _ = make_webhook(brands=[campaign.brand])
-    webhooks.test(endpoint, now=NOW)
-
-
-def hook_of(campaign: Campaign) -> tuple[int, int]:
-    """Return the endpoint that hears of the campaign's brand, and its first delivery."""
-    endpoint = WebhookEndpoint.objects.filter(brands=campaign.brand_id).first()
-    return (endpoint.pk, deliveries_of(endpoint)[0].pk) if endpoint else (0, 0)
-
 
 IDS = ("brand_id", "campaign_id", "webhook_id", "delivery_id")
 """What stands in the paths."""

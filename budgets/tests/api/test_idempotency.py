@@ -36,9 +36,6 @@ from budgets.tests.waiting import until
 
 POSTS = [operation for operation in operations() if operation.method == "POST"]
 every_post = pytest.mark.parametrize("operation", POSTS, ids=str)
-every_post_that_moves_a_campaign = pytest.mark.parametrize(
-    "operation", [operation for operation in POSTS if not operation.is_about_webhooks], ids=str
-)
 
 
 def test_there_are_posts() -> None:
@@ -165,7 +162,7 @@ def test_after_a_problem_the_key_can_be_used(program: Program, tents: Campaign) 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k"}], ids=["plain", "with a key"])
-@every_post_that_moves_a_campaign
+@every_post
 def test_what_fails_halfway_leaves_nothing(
     program: Program, tents: Campaign, headers: dict[str, str], operation: Operation
 ) -> None:
