@@ -14,6 +14,7 @@ from django.db import connection
 from budgets.tests.colleagues import Colleagues, sessions_of_others
 from budgets.tests.waiting import until
 from django_celery_budget import broker
+from django_celery_budget.celery import app
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -56,3 +57,13 @@ def colleagues() -> Iterator[Colleagues]:
     if connection.vendor == "postgresql":
         # Their sessions end a moment after they hung up; the next test wants the tables alone.
         until(lambda: sessions_of_others() == 0)
+
+
+@pytest.fixture(autouse=True)
+def forget_the_broker() -> Iterator[None]:
+    """Keep no way to a broker from one test to the next: some name one that is not there."""
+    yield
+    amqp = vars(app).get("amqp")  # made when something is first sent
+    if amqp is not None and amqp._producer_pool is not None:
+        amqp._producer_pool = None
+        app.close()

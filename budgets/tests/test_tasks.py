@@ -121,11 +121,9 @@ class TestHelp:
         monkeypatch.setattr(passes, "BRANDS_A_HELPER", 1)
         monkeypatch.setitem(app.conf, "broker_url", "redis://127.0.0.1:1/0")
         campaigns = [make_campaign() for _ in range(3)]
-        app.close()
 
         tasks.check_and_pause_campaigns()
 
-        app.close()
         assert {state(campaign) for campaign in campaigns} == {""}
 
 
