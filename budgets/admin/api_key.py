@@ -7,19 +7,18 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from unfold.contrib.filters.admin import RadioFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from budgets.admin.base import Admin, Form, column, number
-from budgets.admin.sees import count_brands, in_words, refuse_both, sees_field
+from budgets.admin.base import Form, column, number
+from budgets.admin.sees import SeesAdmin, in_words, refuse_both, sees_field
 from budgets.models import ApiKey, Scope
 from budgets.models.api_key import MARK, in_order
 from budgets.services import keys
@@ -89,7 +88,7 @@ class StateFilter(RadioFilter):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(Admin):
+class ApiKeyAdmin(SeesAdmin):
     """API keys.
 
     What may be edited: the name never, for the log shows it; scopes only fewer, for whoever holds the
@@ -106,17 +105,6 @@ class ApiKeyAdmin(Admin):
     sortable_by = ("name",)
     actions = ("revoke",)
     readonly_fields = ("begins", "may", "sees", "created", "last_used", "revoked")
-
-    def dress(self, rows: list[Any], now: datetime) -> None:
-        """Say which brands the page's keys see."""
-        count_brands(ApiKey, rows)
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        """Return the key of a form, dressed as those of the list."""
-        key = super().get_object(request, object_id, from_field)
-        if key is not None:
-            self.dress([key], timezone.now())
-        return key
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
         """Show what a key is; and as a form what of it may be edited."""
@@ -136,28 +124,6 @@ class ApiKeyAdmin(Admin):
         is_usable = obj is None or obj.revoked_at is None
         return is_usable and bool(super().has_change_permission(request, obj))
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes one: the log names it."""
-        return False
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show or save a form; what somebody else did between the form's look and ours is told."""
-        try:
-            # One button: the secret is on the page that follows, and must be read there.
-            buttons = {"show_save_and_add_another": False, "show_save_and_continue": False}
-            return super().changeform_view(
-                request, object_id, form_url, {**buttons, **(extra_context or {})}
-            )
-        except ValidationError as error:
-            self.message_user(request, f"Not saved: {' '.join(error.messages)}", messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
-
     @sensitive_variables("secret")
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Create or edit through the service, brands included."""
@@ -170,9 +136,6 @@ class ApiKeyAdmin(Admin):
             data["name"], data["scopes"].split(), data["brands"], now=timezone.now()
         )
         obj.pk, obj.prefix, obj.secret = key.pk, key.prefix, secret
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Leave the brands alone: the service wrote them."""
 
     @sensitive_variables("context")
     def response_add(

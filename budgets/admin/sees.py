@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Min, Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
 from unfold.widgets import UnfoldAdminRadioSelectWidget
+
+from budgets.admin.base import Admin
 
 ALL, SOME = "False", "True"
 """The two values of `is_restricted`, as a form sends them."""
@@ -40,6 +47,46 @@ def refuse_both(form: Any, cleaned: dict[str, Any], otherwise: str) -> None:
         form.add_error("brands", f"Choose at least one, or let {otherwise} all brands.")
     elif brands and not is_restricted:
         form.add_error("is_restricted", "Brands are chosen: take them away, or see only them.")
+
+
+class SeesAdmin(Admin):
+    """Rows that see all brands or some, made by a service that tells their secret once."""
+
+    def dress(self, rows: list[Any], now: datetime) -> None:
+        """Say which brands the page's rows see."""
+        count_brands(self.model, rows)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        """Return the row of a form, dressed as those of the list."""
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            self.dress([row], timezone.now())
+        return row
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes one: others refer to it."""
+        return False
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show or save a form; what somebody else did between the form's look and ours is told."""
+        try:
+            # One button: the secret is on the page that follows, and must be read there.
+            buttons = {"show_save_and_add_another": False, "show_save_and_continue": False}
+            return super().changeform_view(
+                request, object_id, form_url, {**buttons, **(extra_context or {})}
+            )
+        except ValidationError as error:
+            self.message_user(request, f"Not saved: {' '.join(error.messages)}", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Leave the brands alone: the service wrote them."""
 
 
 def count_brands(model: type[Model], rows: list[Any]) -> None:

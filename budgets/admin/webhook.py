@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
@@ -19,8 +19,8 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RadioFilter, Rel
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from budgets.admin.api_key import ScopesField
-from budgets.admin.base import Admin, Form, ReadOnlyAdmin, column, number
-from budgets.admin.sees import count_brands, in_words, refuse_both, sees_field
+from budgets.admin.base import Form, ReadOnlyAdmin, column, number
+from budgets.admin.sees import SeesAdmin, in_words, refuse_both, sees_field
 from budgets.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from budgets.models.webhook import CHOSEN_BY_DEFAULT, events_in_order
 from budgets.services import outbound, webhooks
@@ -93,7 +93,7 @@ class StateFilter(RadioFilter):
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(Admin):
+class WebhookEndpointAdmin(SeesAdmin):
     """Webhooks. The secret is shown in the answer to making or rotating it, and nowhere else."""
 
     form = WebhookEndpointForm
@@ -106,17 +106,6 @@ class WebhookEndpointAdmin(Admin):
     sortable_by = ("url",)
     actions = ("test", "rotate", "enable", "disable")
     readonly_fields = ("hears_of", "tells", "created", "state", "disabled_reason", "both_valid")
-
-    def dress(self, rows: list[Any], now: datetime) -> None:
-        """Say of which brands the page's endpoints hear."""
-        count_brands(WebhookEndpoint, rows)
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        """Return the endpoint of a form, dressed as those of the list."""
-        endpoint = super().get_object(request, object_id, from_field)
-        if endpoint is not None:
-            self.dress([endpoint], timezone.now())
-        return endpoint
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
         """Show what an endpoint is; and as a form what of it may be edited."""
@@ -133,28 +122,6 @@ class WebhookEndpointAdmin(Admin):
         is_kept = obj is None or obj.removed_at is None
         return is_kept and bool(super().has_change_permission(request, obj))
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes one: what it was sent stays."""
-        return False
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        """Show or save a form; what somebody else did between the form's look and ours is told."""
-        try:
-            # One button: the secret is on the page that follows, and must be read there.
-            buttons = {"show_save_and_add_another": False, "show_save_and_continue": False}
-            return super().changeform_view(
-                request, object_id, form_url, {**buttons, **(extra_context or {})}
-            )
-        except ValidationError as error:
-            self.message_user(request, f"Not saved: {' '.join(error.messages)}", messages.ERROR)
-            return HttpResponseRedirect(request.get_full_path())
-
     @sensitive_variables("secret")
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Create or edit through the service, brands included."""
@@ -166,9 +133,6 @@ class WebhookEndpointAdmin(Admin):
             return
         endpoint, secret = webhooks.create(data["url"], brands=brands, now=timezone.now(), **about)
         obj.pk, obj.secret = endpoint.pk, secret
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Leave the brands alone: the service wrote them."""
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None

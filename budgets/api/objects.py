@@ -8,13 +8,13 @@ from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Query, Router
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from budgets.api import pages, rows
 from budgets.api.auth import principal_of, requires
 from budgets.api.idempotency import idempotent
-from budgets.api.pages import Limit
-from budgets.api.problems import FieldError, Problem, from_model, invalid, not_found
+from budgets.api.pages import Filters
+from budgets.api.problems import FieldError, Problem, from_model, invalid, refuse_null
 from budgets.api.schemas import (
     BrandEdit,
     BrandOut,
@@ -33,23 +33,17 @@ from budgets.services.keys import Principal
 router = Router()
 
 
-class BrandFilters(BaseModel):
+class BrandFilters(Filters):
     """What a list of brands may be narrowed to."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str | None = None
     is_active: bool | None = None
     timezone: str | None = None
     currency: str | None = None
-    cursor: str | None = None
-    limit: Limit = 50
 
 
-class CampaignFilters(BaseModel):
+class CampaignFilters(Filters):
     """What a list of campaigns may be narrowed to."""
-
-    model_config = ConfigDict(extra="forbid")
 
     brand: Whole | None = Field(default=None, ge=1, le=LARGEST_KEY)
     name: str | None = None
@@ -57,8 +51,6 @@ class CampaignFilters(BaseModel):
     is_active: bool | None = None
     is_enabled: bool | None = None
     hold: str | None = None
-    cursor: str | None = None
-    limit: Limit = 50
 
 
 @router.get("/brands", response=BrandPage, tags=["brands"], summary="List brands")
@@ -150,10 +142,7 @@ def resume(request: HttpRequest, campaign_id: Whole) -> HttpResponse:
 
 def campaign_of(principal: Principal, campaign_id: int) -> Campaign:
     """Return a campaign with its brand; 404 for one that the key may not see, as for none."""
-    row = _campaigns(principal).filter(pk__among=_possible(campaign_id)).first()
-    if row is None:
-        raise not_found("campaign")
-    return row
+    return pages.one(_campaigns(principal), campaign_id, "campaign")
 
 
 def _campaigns(principal: Principal) -> CampaignQuerySet:
@@ -161,15 +150,7 @@ def _campaigns(principal: Principal) -> CampaignQuerySet:
 
 
 def _brand(principal: Principal, brand_id: int) -> Brand:
-    row = principal.brands().filter(pk__among=_possible(brand_id)).first()
-    if row is None:
-        raise not_found("brand")
-    return row
-
-
-def _possible(pk: int) -> list[int]:
-    """Return a key for the database to look for; none that its integers cannot hold."""
-    return [pk] if 0 < pk <= LARGEST_KEY else []
+    return pages.one(principal.brands(), brand_id, "brand")
 
 
 def _brand_out(brand: Brand) -> BrandOut:
@@ -209,13 +190,7 @@ def _check_texts(values: Mapping[str, object]) -> None:
 
 def _save(row: Brand | Campaign, edit: BaseModel, principal: Principal) -> None:
     values = edit.model_dump(exclude_unset=True)
-    missing = [
-        FieldError(name, "null", "cannot be null; leave it out to keep what it is")
-        for name, value in values.items()
-        if value is None and not row._meta.get_field(name).null
-    ]
-    if missing:
-        raise invalid(missing)
+    refuse_null(values, nullable=[field.name for field in row._meta.fields if field.null])
     _check_texts(values)
     for name, value in values.items():
         setattr(row, name, value)

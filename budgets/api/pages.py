@@ -1,4 +1,4 @@
-"""Cursor paging, and what every list of brands or campaigns shares."""
+"""What every list shares, and how one row is found."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from budgets.api.problems import FieldError, invalid
+from budgets.api.problems import FieldError, invalid, not_found
 from budgets.api.schemas import Whole
 from budgets.services.ingestion import LARGEST_KEY
 
@@ -20,6 +20,15 @@ RowT = TypeVar("RowT", bound=Model)
 LARGEST_PAGE = 500
 Limit = Annotated[Whole, Field(ge=1, le=LARGEST_PAGE)]
 _CURSOR = re.compile(rb"id:([0-9]{1,19})")
+
+
+class Filters(BaseModel):
+    """What every list may be asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: str | None = None
+    limit: Limit = 50
 
 
 def only_known(request: HttpRequest, filters: type[BaseModel]) -> None:
@@ -36,6 +45,17 @@ def only_known(request: HttpRequest, filters: type[BaseModel]) -> None:
     ]
     if wrong:
         raise invalid(wrong)
+
+
+def one(rows: QuerySet[RowT], pk: int, what: str) -> RowT:
+    """Return the row of this key; 404 for one that `rows` leaves out, as for none.
+
+    No database is asked for a key that its integers cannot hold.
+    """
+    row = rows.filter(pk=pk).first() if 0 < pk <= LARGEST_KEY else None
+    if row is None:
+        raise not_found(what)
+    return row
 
 
 def page(rows: QuerySet[RowT], cursor: str | None, limit: int) -> tuple[list[RowT], str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -52,6 +52,17 @@ class Problem(Exception):
 def not_found(what: str) -> Problem:
     """Return what unknown and foreign objects are answered with alike."""
     return Problem(404, "not_found", f"there is no such {what}, or this key may not see it")
+
+
+def refuse_null(values: Mapping[str, object], nullable: Collection[str]) -> None:
+    """Raise a problem for what was sent as null and cannot be."""
+    wrong = [
+        FieldError(name, "null", "cannot be null; leave it out to keep what it is")
+        for name, value in values.items()
+        if value is None and name not in nullable
+    ]
+    if wrong:
+        raise invalid(wrong)
 
 
 def invalid(errors: Sequence[FieldError]) -> Problem:

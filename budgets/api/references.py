@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from budgets.api.schemas import CampaignName
-from budgets.services.ingestion import LARGEST_KEY, MAX_ID, Answer, Result, unfit_text
+from budgets.services.ingestion import LARGEST_KEY, MAX_ID, Result, rejected, unfit_text
 from budgets.services.keys import Principal
 
 Ref = int | CampaignName
@@ -52,5 +52,5 @@ class References:
             found = self._names.get((ref.brand, ref.external_id))
             words = f"there is no campaign {ref.external_id[:50]!r} of a brand {ref.brand[:50]!r}"
         if found is None:
-            return Result(Answer.REJECTED, "unknown_campaign", "campaign", words)
+            return rejected("unknown_campaign", "campaign", words)
         return found

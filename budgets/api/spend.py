@@ -18,13 +18,13 @@ from budgets.api.problems import FieldError, invalid
 from budgets.api.references import References
 from budgets.api.schemas import DAY, Event, EventBatch, Report, ReportRow, SpendAnswer
 from budgets.services import ingestion, to_date
-from budgets.services.ingestion import Answer, Receipt, Result, SpendEvent, unfit_text
+from budgets.services.ingestion import Answer, Receipt, Result, SpendEvent, rejected, unfit_text
 from budgets.services.keys import Principal
 from budgets.services.to_date import ReportedSpend
 
 router = Router(tags=["spend"])
 
-EntryT = TypeVar("EntryT", SpendEvent, ReportedSpend)
+EntryT = TypeVar("EntryT", SpendEvent, ReportedSpend, Event)
 
 NDJSON = "application/x-ndjson"
 _STREAM = {
@@ -91,7 +91,7 @@ def post_to_date(request: HttpRequest, report: Report) -> JsonResponse:
     """
     source, now = source_of(report.source), timezone.now()
     references = References(principal_of(request), [row.campaign for row in report.rows])
-    receipt = _merged(
+    receipt = merged(
         [_reported(row, references) for row in report.rows],
         lambda rows: to_date.record_to_date(rows, source=source, now=now),
     )
@@ -101,11 +101,25 @@ def post_to_date(request: HttpRequest, report: Report) -> JsonResponse:
 def record(events: Sequence[Event], source: str, principal: Principal, now: datetime) -> Receipt:
     """Record what a request, or a part of a stream, sent; answer every event in its order."""
     references = References(principal, [event.campaign for event in events])
-    receipt = _merged(
+    receipt = merged(
         [_event(event, references) for event in events],
         lambda sound: ingestion.record(sound, source=source, now=now),
     )
     return receipt if principal.brand_ids is None else _discreet(receipt)
+
+
+def merged(
+    found: Sequence[EntryT | Result], recorder: Callable[[Sequence[EntryT]], Receipt]
+) -> Receipt:
+    """Record what is sound and put the answers between those that are known already."""
+    sound = [entry for entry in found if not isinstance(entry, Result)]
+    receipt = recorder(sound) if sound else Receipt(results=())
+    answers = iter(receipt.results)
+    return Receipt(
+        results=tuple(entry if isinstance(entry, Result) else next(answers) for entry in found),
+        paused=receipt.paused,
+        resumed=receipt.resumed,
+    )
 
 
 def source_of(text: str) -> str:
@@ -194,7 +208,7 @@ def _day(text: str) -> date | Result:
     except ValueError:
         pass
     words = f"{text[:40]!r} is no date; write 2026-01-31"
-    return Result(Answer.REJECTED, "invalid_date", "date", words)
+    return rejected("invalid_date", "date", words)
 
 
 def _instant(text: str) -> datetime | Result:
@@ -204,18 +218,4 @@ def _instant(text: str) -> datetime | Result:
     except ValueError:
         pass
     words = f"{text[:40]!r} is no instant; write 2026-01-31T09:00:00Z"
-    return Result(Answer.REJECTED, "invalid_instant", "occurred_at", words)
-
-
-def _merged(
-    found: Sequence[EntryT | Result], recorder: Callable[[Sequence[EntryT]], Receipt]
-) -> Receipt:
-    """Record what is sound and put the answers between those that are known already."""
-    sound = [entry for entry in found if not isinstance(entry, Result)]
-    receipt = recorder(sound) if sound else Receipt(results=())
-    answers = iter(receipt.results)
-    return Receipt(
-        results=tuple(entry if isinstance(entry, Result) else next(answers) for entry in found),
-        paused=receipt.paused,
-        resumed=receipt.resumed,
-    )
+    return rejected("invalid_instant", "occurred_at", words)

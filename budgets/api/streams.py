@@ -20,9 +20,10 @@ from pydantic import ValidationError
 from budgets.api import bodies
 from budgets.api.problems import FieldError, Problem, invalid, of_fields
 from budgets.api.schemas import Event
-from budgets.api.spend import NDJSON, record, source_of, written
-from budgets.services.ingestion import Answer, Receipt, Result
+from budgets.api.spend import NDJSON, merged, record, source_of, written
+from budgets.services.ingestion import Answer, Receipt, Result, rejected
 from budgets.services.keys import Principal
+from budgets.services.tally import Moved, chunked
 
 BATCH = 1000
 LONGEST_LINE = 64 * 1024
@@ -40,22 +41,16 @@ class _Answers(tempfile.SpooledTemporaryFile[bytes]):
 
 
 @dataclass(slots=True)
-class _Totals:
+class _Totals(Moved):
     """The last line of the answer."""
 
     counts: dict[str, int] = field(default_factory=lambda: {answer.value: 0 for answer in Answer})
-    paused: set[int] = field(default_factory=set)
-    resumed: set[int] = field(default_factory=set)
 
     def take(self, receipt: Receipt) -> None:
-        """Add a batch. A campaign that a later batch resumes is not paused in the end."""
+        """Add a batch."""
         for answer in Answer:
             self.counts[answer.value] += receipt.count(answer)
-        paused, resumed = set(receipt.paused), set(receipt.resumed)
-        self.paused, self.resumed = (
-            (self.paused - resumed) | (paused - self.resumed),
-            (self.resumed - paused) | (resumed - self.paused),
-        )
+        self.move(receipt)
 
 
 def post(request: HttpRequest, principal: Principal) -> HttpResponseBase:
@@ -77,7 +72,7 @@ def post(request: HttpRequest, principal: Principal) -> HttpResponseBase:
 def _answer(lines: Iterator[bytes], source: str, principal: Principal, answers: IO[bytes]) -> None:
     """Record the lines; write the answers to them."""
     totals = _Totals()
-    for batch in _batches(lines):
+    for batch in chunked(lines, BATCH):
         receipt, ids = _record(batch, source, principal)
         totals.take(receipt)
         for result in written(receipt, ids)["results"]:
@@ -94,27 +89,22 @@ def _record(
     lines: list[bytes], source: str, principal: Principal
 ) -> tuple[Receipt, list[str | None]]:
     parsed = [_event(line) for line in lines]
-    events = [event for event in parsed if isinstance(event, Event)]
-    receipt = record(events, source, principal, timezone.now()) if events else Receipt(results=())
-    answers = iter(receipt.results)
-    results = tuple(one if isinstance(one, Result) else next(answers) for one in parsed)
-    ids = [event.id if isinstance(event, Event) else None for event in parsed]
-    return Receipt(results, receipt.paused, receipt.resumed), ids
+    now = timezone.now()
+    receipt = merged(parsed, lambda events: record(events, source, principal, now))
+    return receipt, [event.id if isinstance(event, Event) else None for event in parsed]
 
 
 def _event(line: bytes) -> Event | Result:
     if len(line) > LONGEST_LINE:
-        return Result(
-            Answer.REJECTED, "too_large", "", f"the line is longer than {LONGEST_LINE} bytes"
-        )
+        return rejected("too_large", "", f"the line is longer than {LONGEST_LINE} bytes")
     try:
         return Event.model_validate(bodies.parse(line))
     except Problem as problem:
-        return Result(Answer.REJECTED, problem.code, "", problem.detail)
+        return rejected(problem.code, "", problem.detail)
     except ValidationError as error:
         first = of_fields(error.errors(include_url=False))[0]
         words = f"{first.field}: {first.message}"
-        return Result(Answer.REJECTED, first.code, first.field, words)
+        return rejected(first.code, first.field, words)
 
 
 def _body(request: HttpRequest) -> Any:
@@ -149,14 +139,3 @@ def _read(body: Any) -> bytes:
             "the stream broke off; what came before is recorded, send it again",
         ) from None
     return chunk
-
-
-def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
-    batch: list[bytes] = []
-    for line in lines:
-        batch.append(line)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

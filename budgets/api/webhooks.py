@@ -11,13 +11,13 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from ninja import Query, Router
 from ninja.responses import NinjaJSONEncoder
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from budgets.api import pages
 from budgets.api.auth import principal_of, requires
 from budgets.api.idempotency import idempotent
-from budgets.api.pages import Limit
-from budgets.api.problems import FieldError, from_model, invalid, not_found
+from budgets.api.pages import Filters
+from budgets.api.problems import FieldError, from_model, invalid, refuse_null
 from budgets.api.schemas import (
     AttemptOut,
     DeliveryOut,
@@ -31,9 +31,8 @@ from budgets.api.schemas import (
     Whole,
 )
 from budgets.models import Brand, WebhookDelivery, WebhookEndpoint
-from budgets.models.webhook import WebhookEndpointQuerySet
+from budgets.models.webhook import WebhookEndpointQuerySet, brands_of
 from budgets.services import signatures, webhooks
-from budgets.services.ingestion import LARGEST_KEY
 from budgets.services.keys import Principal
 
 router = Router()
@@ -41,30 +40,17 @@ router = Router()
 SHOWN_ATTEMPTS = 100
 
 
-class WebhookFilters(BaseModel):
-    """How a list of endpoints is paged."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    cursor: str | None = None
-    limit: Limit = 50
-
-
-class DeliveryFilters(BaseModel):
+class DeliveryFilters(Filters):
     """What a list of deliveries may be narrowed to."""
 
-    model_config = ConfigDict(extra="forbid")
-
     state: Literal["pending", "delivered", "failed", "cancelled"] | None = None
-    cursor: str | None = None
-    limit: Limit = 50
 
 
 @router.get("/webhooks", response=WebhookPage, tags=["webhooks"], summary="List endpoints")
 @requires("manage")
-def list_webhooks(request: HttpRequest, filters: Query[WebhookFilters]) -> WebhookPage:
+def list_webhooks(request: HttpRequest, filters: Query[Filters]) -> WebhookPage:
     """Return the endpoints this key sees: those that hear of no brand that it does not see."""
-    pages.only_known(request, WebhookFilters)
+    pages.only_known(request, Filters)
     found = _endpoints(principal_of(request))
     shown, cursor = pages.page(found, filters.cursor, filters.limit)
     return WebhookPage(data=_endpoints_out(shown), next_cursor=cursor)
@@ -100,13 +86,7 @@ def patch_webhook(request: HttpRequest, webhook_id: Whole, edit: WebhookEdit) ->
     principal = principal_of(request)
     endpoint = _endpoint(principal, webhook_id)
     values = edit.model_dump(exclude_unset=True)
-    missing = [
-        FieldError(name, "null", "cannot be null; leave it out to keep what it is")
-        for name, value in values.items()
-        if value is None and name != "brands"
-    ]
-    if missing:
-        raise invalid(missing)
+    refuse_null(values, nullable=["brands"])
     if values.keys() - {"is_enabled"}:
         _change(principal, endpoint, values)
     if "is_enabled" in values and values["is_enabled"] != endpoint.is_enabled:
@@ -294,36 +274,20 @@ def _endpoints(principal: Principal) -> WebhookEndpointQuerySet:
 
 
 def _endpoint(principal: Principal, webhook_id: int) -> WebhookEndpoint:
-    row = _endpoints(principal).filter(pk__among=_possible(webhook_id)).first()
-    if row is None:
-        raise not_found("webhook")
-    return row
+    return pages.one(_endpoints(principal), webhook_id, "webhook")
 
 
 def _delivery(principal: Principal, webhook_id: int, delivery_id: Whole) -> WebhookDelivery:
     endpoint = _endpoint(principal, webhook_id)
-    rows = WebhookDelivery.objects.filter(pk__among=_possible(delivery_id), endpoint=endpoint)
-    row = rows.select_related("endpoint").first()
-    if row is None:
-        raise not_found("delivery")
-    return row
-
-
-def _possible(pk: int) -> list[int]:
-    """Return a key for the database to look for; none that its integers cannot hold."""
-    return [pk] if 0 < pk <= LARGEST_KEY else []
+    rows = WebhookDelivery.objects.filter(endpoint=endpoint).select_related("endpoint")
+    return pages.one(rows, delivery_id, "delivery")
 
 
 def _brand_ids(endpoints: Iterable[WebhookEndpoint]) -> dict[int, list[int] | None]:
     """Return the brands that each endpoint hears of; ``None``: all."""
     rows = list(endpoints)
-    found: dict[int, list[int] | None] = {row.pk: [] if row.is_restricted else None for row in rows}
-    through = WebhookEndpoint.brands.through.objects
-    pairs = through.filter(webhookendpoint_id__among=[row.pk for row in rows])
-    for pk, brand_id in pairs.order_by("brand_id").values_list("webhookendpoint_id", "brand_id"):
-        if (ids := found[pk]) is not None:
-            ids.append(brand_id)
-    return found
+    chosen = brands_of(row.pk for row in rows)
+    return {row.pk: chosen.get(row.pk, []) if row.is_restricted else None for row in rows}
 
 
 def _endpoint_out(endpoint: WebhookEndpoint) -> WebhookOut:

@@ -13,6 +13,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 
 from budgets.models.brand import Brand
+from budgets.models.words import words_in_order
 
 MARK = "bg_"
 """What every secret begins with, and no name."""
@@ -56,14 +57,7 @@ def in_order(scopes: Iterable[str]) -> str:
 
     Raises ``ValidationError`` when there is none, or one that is not known.
     """
-    chosen = set(scopes)
-    known = ", ".join(Scope.values)
-    if unknown := sorted(chosen - set(Scope.values)):
-        words = f"{unknown[0][:60]!r} is no scope; the scopes are {known}."
-        raise ValidationError(words, code="unknown_scope")
-    if not chosen:
-        raise ValidationError(f"Choose at least one of {known}.", code="required")
-    return " ".join(scope for scope in Scope.values if scope in chosen)
+    return words_in_order(scopes, Scope.values, "scope")
 
 
 LEGAL = [

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from budgets.models.brand import Brand
 from budgets.models.status_change import StatusChange
+from budgets.models.words import words_in_order
 
 LONGEST_URL = 500
 
@@ -36,14 +37,7 @@ def events_in_order(events: Iterable[str]) -> str:
 
     Raises ``ValidationError`` when there is none, or one that is not known.
     """
-    chosen = set(events)
-    known = ", ".join(WebhookEvent.values)
-    if unknown := sorted(chosen - set(WebhookEvent.values)):
-        words = f"{unknown[0][:60]!r} is no event; the events are {known}."
-        raise ValidationError(words, code="unknown_event")
-    if not chosen:
-        raise ValidationError(f"Choose at least one of {known}.", code="required")
-    return " ".join(event for event in WebhookEvent.values if event in chosen)
+    return words_in_order(events, WebhookEvent.values, "event")
 
 
 def validate_printable(text: str) -> None:
@@ -131,6 +125,15 @@ class WebhookEndpoint(models.Model):
     def event_list(self) -> list[str]:
         """The events it chose."""
         return self.events.split()
+
+
+def brands_of(endpoints: Iterable[int]) -> dict[int, list[int]]:
+    """Return the brands that were chosen for endpoints, by key, in order; none: not in the answer."""
+    pairs = WebhookEndpoint.brands.through.objects.filter(webhookendpoint_id__among=endpoints)
+    brands: dict[int, list[int]] = {}
+    for pk, brand_id in pairs.order_by("brand_id").values_list("webhookendpoint_id", "brand_id"):
+        brands.setdefault(pk, []).append(brand_id)
+    return brands
 
 
 class DeliveryState(models.TextChoices):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from budgets.models import StatusChange, WebhookDelivery, WebhookEndpoint, WebhookEvent, sets
+from budgets.models.webhook import brands_of
 from budgets.services.transactions import chunks
 
 
@@ -59,7 +60,8 @@ def _listeners() -> list[_Listener]:
             f"SELECT id, events, is_restricted FROM {endpoints} WHERE is_enabled"  # noqa: S608  # names of ours
         )
         found = cursor.fetchall()
-    brands = _brands([pk for pk, _, is_restricted in found if is_restricted])
+    restricted = [pk for pk, _, is_restricted in found if is_restricted]
+    brands = brands_of(restricted) if restricted else {}
     return [
         _Listener(
             pk,
@@ -68,16 +70,6 @@ def _listeners() -> list[_Listener]:
         )
         for pk, events, is_restricted in found
     ]
-
-
-def _brands(endpoints: Sequence[int]) -> dict[int, list[int]]:
-    if not endpoints:
-        return {}
-    rows = WebhookEndpoint.brands.through.objects.filter(webhookendpoint_id__among=endpoints)
-    brands: dict[int, list[int]] = {}
-    for pk, brand_id in rows.values_list("webhookendpoint_id", "brand_id"):
-        brands.setdefault(pk, []).append(brand_id)
-    return brands
 
 
 def _read(changes: Sequence[int]) -> list[Any]:

@@ -17,15 +17,29 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Tally:
+class Moved:
+    """Which campaigns several batches together paused and resumed."""
+
+    paused: set[int] = field(default_factory=set)
+    resumed: set[int] = field(default_factory=set)
+
+    def move(self, receipt: Receipt) -> None:
+        """Add a batch. A campaign that a later one (a refund) resumes is not paused in the end."""
+        paused, resumed = set(receipt.paused), set(receipt.resumed)
+        self.paused, self.resumed = (
+            (self.paused - resumed) | (paused - self.resumed),
+            (self.resumed - paused) | (resumed - self.paused),
+        )
+
+
+@dataclass(slots=True)
+class Tally(Moved):
     """What became of the rows."""
 
     rows: int = 0
     repeated: int = 0
     known: int = 0
     recorded: int = 0
-    paused: set[int] = field(default_factory=set)
-    resumed: set[int] = field(default_factory=set)
     failures: Complaints = field(default_factory=Complaints)
 
     def take(self, lines: Iterable[int], receipt: Receipt) -> None:
@@ -35,12 +49,7 @@ class Tally:
         for line, result in zip(lines, receipt.results, strict=True):
             if result.answer in (Answer.CONFLICT, Answer.REJECTED):
                 self.failures.add(line, in_words(result))
-        # A campaign that a later batch (a refund) resumes is not paused in the end.
-        paused, resumed = set(receipt.paused), set(receipt.resumed)
-        self.paused, self.resumed = (
-            (self.paused - resumed) | (paused - self.resumed),
-            (self.resumed - paused) | (resumed - self.paused),
-        )
+        self.move(receipt)
 
     def text(self, *, dry_run: bool) -> str:
         """Say it in one line."""
