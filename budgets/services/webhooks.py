@@ -127,11 +127,16 @@ def test(endpoint: WebhookEndpoint, *, now: datetime) -> WebhookDelivery:
 def replay(delivery: WebhookDelivery, *, now: datetime) -> None:
     """Send it again now, with the same id and body, and all attempts before it.
 
-    Raises ``ValidationError`` while its endpoint is disabled, and while it is being sent.
+    Raises ``ValidationError`` while its endpoint is disabled, while it is being sent, and if it was
+    forgotten a moment ago.
     """
     with transaction.atomic():
         _refuse_disabled(_locked(delivery.endpoint))
-        delivery.refresh_from_db()
+        try:
+            delivery.refresh_from_db(from_queryset=WebhookDelivery.objects.select_for_update())
+        except WebhookDelivery.DoesNotExist:
+            words = "It was older than WEBHOOK_KEEP_DAYS and is gone."
+            raise ValidationError(words, code="forgotten") from None
         if delivery.is_sending and delivery.due_at > now:
             words = "It is being sent at this moment; look again in a minute."
             raise ValidationError(words, code="being_sent")
