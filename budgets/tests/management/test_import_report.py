@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from budgets.models import Brand, Campaign, Spend
+from budgets.models import Brand, Spend
 from budgets.services import passes
+from budgets.tests.agency import Agency, make_agency
 from budgets.tests.builders import NOW, TODAY, make_brand, make_campaign
 from budgets.tests.exports import (
     SERVICE_HEADER,
@@ -32,16 +32,6 @@ NAMES = ("Account", "Campaign", "Campaign ID", "Day", "Cost (USD)", "Device")
 DAY = "2026-11-23"
 
 
-@dataclass(frozen=True)
-class Agency:
-    """Two brands in dollars with a campaign Search each; only Acme has Shopping."""
-
-    acme: Brand
-    search: Campaign
-    shopping: Campaign
-    bolt_search: Campaign
-
-
 @pytest.fixture(autouse=True)
 def clock() -> Iterator[None]:
     with time_machine.travel(NOW, tick=False):
@@ -50,15 +40,7 @@ def clock() -> Iterator[None]:
 
 @pytest.fixture
 def agency() -> Agency:
-    acme, bolt = make_brand(name="Acme", daily_budget=100), make_brand(name="Bolt")
-    agency = Agency(
-        acme=acme,
-        search=make_campaign(acme, name="Search", external_id="111"),
-        shopping=make_campaign(acme, name="Shopping, winter"),
-        bolt_search=make_campaign(bolt, name="Search", external_id="222"),
-    )
-    passes.check_and_pause(NOW)
-    return agency
+    return make_agency()
 
 
 @pytest.fixture
