@@ -298,7 +298,7 @@ def test_unknown_campaigns_are_listed_with_a_link_that_fills_the_form(
 
     response = hand_in(
         ana,
-        google(row("10"), row("5", "Shop & <b>", "777"), row("6", "Shop & <b>", "777")),
+        google(row("5", "Shop & <b>", "777"), row("6", "Shop & <b>", "777")),
         brand="Acme",
     )
 
@@ -310,13 +310,52 @@ def test_unknown_campaigns_are_listed_with_a_link_that_fills_the_form(
     assert links == [
         f"/admin/budgets/campaign/add/?brand={agency.acme.pk}&amp;name=Shop+%26+%3Cb%3E&amp;external_id=777"
     ]
-    assert problems(response)[0].startswith("Line 5: campaign:")
-    assert table(page) == [["Search", "24 Nov 2026", "0.00", "10.00 USD", "+10.00"]]
+    assert problems(response)[0].startswith("Line 4: campaign:")
+    assert "1 together: <strong>11 USD</strong>. Nothing was recorded" in page
 
     form = html(ana.get(links[0].replace("&amp;", "&")))
     assert 'value="Shop &amp; &lt;b&gt;"' in form
     assert 'value="777"' in form
     assert re.search(r"<option[^>]*selected[^>]*>\s*Acme", form)
+
+
+def test_who_sees_what_is_unknown_can_record_the_rest_and_skip_that(
+    ana: Client, agency: Agency
+) -> None:
+    address = waits(
+        ana,
+        google(
+            row("10"), row("5.25", "Stoves", "777"), row("6", "Stoves", "777"), row("1", "?", "")
+        ),
+    )
+
+    page = html(ana.get(address))
+    assert not Spend.objects.exists()
+    assert "Record 1 difference, skip 2 unknown campaigns" in page
+    assert "11.25 USD" in page
+    assert "2 together: <strong>12.25 USD</strong>. It is skipped if you record the others" in page
+    assert len(re.findall(r'href="/admin/budgets/campaign/add/[^"]+"', page)) == 2
+    assert table(page) == [["Search", "24 Nov 2026", "0.00", "10.00 USD", "+10.00"]]
+
+    done = html(ana.post(address, follow=True))
+
+    assert Spend.objects.get().campaign == agency.search
+    assert "2 together: <strong>12.25 USD</strong>. It was skipped." in done
+    assert "Stoves" in done
+    assert LogEntry.objects.latest("pk").change_message == "Skipped 12.25 USD."
+
+
+def test_what_is_wrong_besides_is_not_skipped(ana: Client, agency: Agency) -> None:
+    make_campaign(make_brand(name="Crane"), name="Shopping, winter")
+
+    response = hand_in(
+        ana, google(row("10"), row("5", "Stoves", "777"), row("6", "Shopping, winter", ""))
+    )
+
+    assert response.status_code == 400
+    assert [words.split(":")[0] for words in problems(response)] == ["Line 5", "Line 6"]
+    assert "is a campaign of several brands" in problems(response)[1]
+    assert not WaitingReport.objects.exists()
 
 
 @pytest.mark.parametrize(

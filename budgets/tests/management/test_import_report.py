@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,50 @@ def test_a_brand_with_a_corrupt_zone_is_named(agency: Agency, path: Path) -> Non
 
     assert complaint.startswith("  line 4: brand: ")
     assert "'Mars/Olympus'" in complaint
+
+
+# --- Skipped on demand ---------------------------------------------------------------------------
+
+
+STOVES = [("Acme", "Stoves", "777", "5.25"), ("Acme", "Stoves", "777", "6"), ("", "?\n", "", "1")]
+
+
+def test_what_is_unknown_is_skipped_on_demand_and_printed_with_its_sum(
+    agency: Agency, path: Path
+) -> None:
+    content = report(("Acme", "Search", "111", "10"), *STOVES)
+    skipped = [
+        "Skipped, not recorded: 2 unknown campaigns, 3 rows, 12.25 USD.",
+        "  Acme, Stoves, 777: 11.25 USD, 2 rows from line 5",
+        "  ?: 1 USD, 1 row from line 7",
+    ]
+    assert len(refusal(path, content)) == 3
+
+    dry = run(path, content, "--skip-unknown", "--dry-run").splitlines()
+    assert not Spend.objects.exists()
+    assert dry[-3:] == skipped
+
+    said = run(path, content, "--skip-unknown").splitlines()
+    assert said[:3] == skipped
+    assert said[3].startswith("1 row: 1 recorded.")
+    recorded = Spend.objects.get()
+    assert (recorded.campaign, recorded.amount) == (agency.search, Decimal(10))
+
+
+def test_nothing_else_is_skipped(agency: Agency, path: Path) -> None:
+    content = report(
+        ("Bolt", "Stoves", "777", "5"), ("", "Search", "", "1"), ("Acme", "Search", "", "0.1234567")
+    )
+
+    found = refusal(path, content, "--skip-unknown")
+
+    assert [words.split(":")[0].strip() for words in found] == ["line 5", "line 6"]
+    assert "of several brands" in found[0]
+
+
+def test_our_own_format_skips_nothing(agency: Agency, path: Path) -> None:
+    with pytest.raises(CommandError, match="--skip-unknown goes with a report of Google Ads"):
+        run(path, "brand,campaign,date,amount\nAcme,Stoves,2026-11-23,5\n", "--skip-unknown")
 
 
 # --- Refused whole ------------------------------------------------------------------------------
