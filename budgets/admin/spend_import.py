@@ -237,7 +237,8 @@ class ImportPages(Admin):
         files.refuse_no_text(head)
         if reading.recognise(head) is None:
             raise Unreadable(
-                "is no report of Google Ads, Meta Ads or Microsoft Advertising, exported in English. "
+                "is no report of Google Ads, Meta Ads or Microsoft Advertising, exported in English "
+                "(the first two in German, French or Spanish as well). "
                 "One in our own format (brand,campaign,date,amount) goes by the command import_spend"
             )
         return checking.check(

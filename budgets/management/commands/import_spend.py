@@ -52,8 +52,9 @@ reason an equal row of another file counts as the same spend: where it is not, g
 external_id, or the file another --source. If an import is interrupted, run it again: it records
 what is missing.
 
-A report of Google Ads, Meta Ads or Microsoft Advertising, as it is exported in English (CSV, or
-UTF-16 with tabs), is recognised by its header. It says what a campaign has spent on a day so far,
+A report of Google Ads, Meta Ads or Microsoft Advertising, as it is exported in English (of the
+first two in German, French or Spanish as well; CSV, or UTF-16 with tabs), is recognised by its
+header. It says what a campaign has spent on a day so far,
 so it must be broken down by day, and a later report replaces what an earlier one said of the same
 days; rows of a campaign and day (by ad group, by device) are summed. Its days are taken for the
 brand's local days. A campaign is known by the platform's id (our external ID), else by its name:

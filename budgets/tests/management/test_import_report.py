@@ -358,7 +358,7 @@ def test_refuses_amounts_that_no_total_could_hold(agency: Agency, path: Path) ->
         (b"%PDF-1.7", "is a PDF; download it as CSV"),
         (b"\r\n<!DOCTYPE html><html>", "is a web page, such as that of a failed download"),
         (b"\xef\xbb\xbf<HTML lang=en>", "is a web page, such as that of a failed download"),
-        ("Tag\tKampagne\tKosten\n".encode("utf-16"), "is UTF-16; save it as CSV UTF-8"),
+        ("Giorno\tCampagna\tCosto\n".encode("utf-16"), "is UTF-16; save it as CSV UTF-8"),
         (google(totals=False), "has no rows below the header; say --rows 0 if that is right"),
         (
             google((DAY, "Search", "111", "USD", "", "1.00", "")) * 2,
@@ -373,9 +373,9 @@ def test_refuses_a_file(agency: Agency, path: Path, content: bytes | str, compla
 
 
 def test_a_report_in_another_language_is_told_what_is_known(agency: Agency, path: Path) -> None:
-    (complaint,) = refusal(path, "Tag,Kampagne,Kosten\n2026-11-23,Search,1\n")
+    (complaint,) = refusal(path, "Giorno,Campagna,Costo\n2026-11-23,Search,1\n")
 
-    assert "is known by its English column names" in complaint
+    assert "is known by its column names in English" in complaint
 
 
 def test_a_report_that_may_be_cut_is_refused_or_confirmed(agency: Agency, path: Path) -> None:
