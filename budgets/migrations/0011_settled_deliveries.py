@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0009_waiting_report"),
+        ("budgets", "0010_spend_archive"),
     ]
 
     operations = [
