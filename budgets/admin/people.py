@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.contrib.auth import admin as auth
 from django.contrib.auth.forms import AuthenticationForm
@@ -19,11 +18,6 @@ from budgets.admin.sees import count_brands, in_words, refuse_both, sees_field
 from budgets.models import Brand, BrandAccess
 from budgets.services import access
 
-if TYPE_CHECKING:
-    _UserForm = UserChangeForm[User]
-else:
-    _UserForm = UserChangeForm
-
 # The page to sign in is the dashboard's too, whose readers need not be staff.
 admin.site.login_form = AuthenticationForm
 
@@ -36,7 +30,7 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return {**context, "shows_actions": not person_of(request).is_restricted}
 
 
-class UserForm(_UserForm):
+class UserForm(UserChangeForm):
     """A user, and the brands they see."""
 
     is_restricted = sees_field("Sees")

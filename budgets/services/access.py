@@ -40,13 +40,18 @@ class Sight:
 
     def of(self, rows: RowsT, brand: str) -> RowsT:
         """Return those of `rows` whose brand exists here; `brand` is the way to its key."""
-        return rows if self.brand_ids is None else rows.filter(**{f"{brand}__among": self.brand_ids})
+        return (
+            rows if self.brand_ids is None else rows.filter(**{f"{brand}__among": self.brand_ids})
+        )
 
 
 EVERYTHING = Sight(brand_ids=None)
 """What the commands see, which whoever runs the house types."""
 
 NOTHING = Sight(brand_ids=frozenset())
+
+NOBODY = 0
+"""The key of no user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +73,11 @@ def person(user: User | AnonymousUser) -> Person:
 
     Who has no permission of this application has no role, and sees nothing.
     """
-    access = list(BrandAccess.objects.filter(user_id=user.pk).values_list("brands", flat=True))
-    chosen = frozenset(pk for pk in access if pk is not None) if access else None
+    chosen: frozenset[int] | None = None
+    # One row for each brand, one without a brand where none is left, and none for who sees all.
+    access = BrandAccess.objects.filter(user_id=user.pk or NOBODY)
+    if rows := list(access.values_list("pk", "brands")):
+        chosen = frozenset(brand for _, brand in rows if brand)
     return Person(
         brand_ids=chosen if user.has_module_perms("budgets") else frozenset(),
         name=user.get_username(),
