@@ -30,6 +30,16 @@ def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     return {**context, "shows_actions": person_of(request).brand_ids is None}
 
 
+def offers_users(request: HttpRequest) -> bool:
+    """Tell whether the sidebar offers the users."""
+    return bool(admin.site.get_model_admin(User).has_view_permission(request))
+
+
+def offers_groups(request: HttpRequest) -> bool:
+    """Tell whether it offers the groups."""
+    return bool(admin.site.get_model_admin(Group).has_view_permission(request))
+
+
 class UserForm(UserChangeForm):
     """A user, and the brands they see."""
 
