@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -322,7 +323,7 @@ def test_a_manager_edits_budgets_hours_flights_and_the_switch(client: Client) ->
     client.post(change(campaign), {**FORM, **fields, "is_enabled": ""})
 
     assert state(campaign) == "operator"
-    assert (campaign.daily_budget, campaign.allowed_end_hour) == (5, 20)
+    assert (campaign.daily_budget, campaign.allowed_end_hour) == (Decimal(5), 20)
     assert str(campaign.ends_on) == "2026-12-31"
 
 

@@ -171,7 +171,8 @@ def test_brands_that_cannot_be_processed_are_named() -> None:
 
 def test_brands_that_are_not_seen_are_red_and_not_named() -> None:
     own = Brand.objects.create(name="Acme")
-    foreign = Brand.objects.create(name="Borealis", timezone="Mars/Olympus")
+    Brand.objects.create(name="Troubled", timezone="Mars/Olympus")
+    foreign = Brand.objects.create(name="Borealis")
     campaign = Campaign.objects.create(brand=foreign, name="Search")
     passes.check_and_pause(NOW)
     row = Spend(campaign=campaign, date=NOW.date(), amount=1, created_at=NOW)

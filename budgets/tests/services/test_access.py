@@ -15,8 +15,8 @@ from budgets.tests.builders import make_brand, make_campaign
 pytestmark = pytest.mark.django_db
 
 
-def make_user(role: str = "", **fields: bool) -> User:
-    user = User.objects.create_user(f"user {User.objects.count()}", **fields)
+def make_user(role: str = "", *, is_staff: bool = False) -> User:
+    user = User.objects.create_user(f"user {User.objects.count()}", is_staff=is_staff)
     user.groups.set(Group.objects.filter(name=role))
     return user
 
