@@ -151,10 +151,10 @@ class UserAdmin(auth.UserAdmin, PeopleAdmin):  # type: ignore[misc,type-arg]  # 
         """Name the groups."""
         return ", ".join(group.name for group in user.groups.all())
 
-    @column("Sees")
-    def sees(self, user: Any) -> str:
-        """Show which brands exist for them."""
-        return in_words(user)
+    @column("Restricted to")
+    def sees(self, user: Any) -> str | None:
+        """Show which brands were chosen for them; who has no role sees nothing all the same."""
+        return in_words(user) if user.is_restricted else None
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Read the groups along."""
