@@ -297,6 +297,7 @@ UNFOLD = {
     "SITE_TITLE": "Budget Guardian",
     "SITE_HEADER": "Budget Guardian",
     "SITE_URL": "/",
+    "DASHBOARD_CALLBACK": "budgets.admin.people.index",
     "SITE_SYMBOL": "shield",
     "SITE_FAVICONS": [
         {
@@ -382,8 +383,14 @@ UNFOLD = {
                         "admin:budgets_webhookdelivery_changelist",
                         "budgets.view_webhookdelivery",
                     ),
-                    entry("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
-                    entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
+                    {
+                        **entry("Users", "person", "admin:auth_user_changelist"),
+                        "permission": "budgets.admin.people.offers_users",
+                    },
+                    {
+                        **entry("Groups", "group", "admin:auth_group_changelist"),
+                        "permission": "budgets.admin.people.offers_groups",
+                    },
                 ],
             },
         ],

@@ -3,6 +3,7 @@
 from budgets.models.api_key import ApiKey, Scope
 from budgets.models.archive import ArchivedSpend, SpendArchive
 from budgets.models.brand import Brand
+from budgets.models.brand_access import BrandAccess
 from budgets.models.campaign import Campaign, CampaignCannotMove
 from budgets.models.fields import AmountRefused, MoneyField
 from budgets.models.idempotent_answer import IdempotentAnswer
@@ -24,6 +25,7 @@ __all__ = [
     "AppendOnly",
     "ArchivedSpend",
     "Brand",
+    "BrandAccess",
     "Campaign",
     "CampaignCannotMove",
     "Cause",

@@ -30,7 +30,7 @@ from budgets.services.files import Complaints, Malformed, Unreadable, counted
 from budgets.services.imports import Directory
 from budgets.services.ingestion import Result
 from budgets.services.reports import checking, reading
-from budgets.services.reports.checking import Checked
+from budgets.services.reports.checking import Checked, Said
 from budgets.services.reports.notation import DayOrder, DecimalMark
 from budgets.services.reports.platforms import Platform
 from budgets.services.tally import BATCH, Tally, chunked, in_words
@@ -169,18 +169,16 @@ class Command(BaseCommand):
         brand, mark, order, skip_unknown = (options[name] for name in OF_REPORTS)
         if brand is not None and (problem := ingestion.unfit_text(brand, MAX_NAME)):
             raise CommandError(f"--brand {problem}.")
+        said = Said(
+            brand=brand,
+            decimal_mark=DecimalMark(mark) if mark else None,
+            day_order=DayOrder(order) if order else None,
+            rows=rows,
+            skip_unknown=bool(skip_unknown),
+        )
         complaints = Complaints()
         try:
-            report = checking.check(
-                file,
-                complaints,
-                brand=brand,
-                decimal_mark=DecimalMark(mark) if mark else None,
-                day_order=DayOrder(order) if order else None,
-                rows=rows,
-                skip_unknown=bool(skip_unknown),
-                now=timezone.now(),
-            )
+            report = checking.check(file, complaints, said, now=timezone.now())
         except Unreadable as error:
             raise _refused(path, f"  {error}") from None
         _refuse(path, complaints)

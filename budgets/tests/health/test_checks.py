@@ -13,6 +13,7 @@ from budgets.health import checks
 from budgets.health.checks import Check, Status
 from budgets.models import Brand, Campaign, PassRecord, Spend
 from budgets.services import deliveries, passes, webhooks
+from budgets.services.access import EVERYTHING, NOTHING, Sight
 from budgets.services.outbound import Reply
 from budgets.tests.builders import make_webhook
 from budgets.tests.health.conftest import NOW
@@ -26,12 +27,12 @@ MINUTE = timedelta(minutes=1)
 
 def check(key: str, *, after: timedelta = timedelta(0), ask_workers: bool = False) -> Check:
     """Return the check `key` as it is `after` everything was well."""
-    report = checks.examine(NOW + after, ask_workers=ask_workers)
+    report = checks.examine(NOW + after, sight=EVERYTHING, ask_workers=ask_workers)
     return next(check for check in report.checks if check.key == key)
 
 
 def test_everything_is_green_when_all_is_well() -> None:
-    report = checks.examine(NOW, ask_workers=True)
+    report = checks.examine(NOW, sight=EVERYTHING, ask_workers=True)
 
     assert {check.key: check.status for check in report.checks} == dict.fromkeys(
         [
@@ -167,6 +168,27 @@ def test_brands_that_cannot_be_processed_are_named() -> None:
     assert "Brand 4: 'Mars/Olympus' is not a time zone" in brands.words
     assert "Brand 5" not in brands.words
     assert "and more" in brands.words
+
+
+def test_brands_that_are_not_seen_are_red_and_not_named() -> None:
+    own = Brand.objects.create(name="Acme")
+    Brand.objects.create(name="Troubled", timezone="Mars/Olympus")
+    foreign = Brand.objects.create(name="Borealis")
+    campaign = Campaign.objects.create(brand=foreign, name="Search")
+    passes.check_and_pause(NOW)
+    row = Spend(campaign=campaign, date=NOW.date(), amount=1, created_at=NOW)
+    Spend.objects.bulk_create([row])
+    sight = Sight(brand_ids=frozenset({own.pk}))
+
+    for who in (sight, NOTHING):
+        found = checks.check_brands(who)
+        assert found.status is Status.FAIL
+        assert found.words.startswith("Brands that you do not see cannot be processed.")
+        assert found.value == {"troubled": []}
+        late = checks.check_uncounted(NOW + 4 * MINUTE, who, MINUTE)
+        assert (late.status, late.value["rows"]) == (Status.FAIL, 1)
+        assert "Borealis" not in late.words
+    assert "Borealis" in checks.check_uncounted(NOW + 4 * MINUTE, EVERYTHING, MINUTE).words
 
 
 def test_what_the_full_check_found_is_red_until_it_is_put_right() -> None:
