@@ -1,4 +1,4 @@
-"""Who may pass."""
+"""Who may pass, and what a page may do in a browser."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth import middleware
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django_htmx.http import HttpResponseClientRedirect
 
 
 class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
@@ -24,7 +25,39 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         view_args: tuple[Any, ...],
         view_kwargs: dict[str, Any],
     ) -> HttpResponseBase | None:
-        """Let pages that are `login_not_required` through; else do as Django does."""
+        """Let pages that are `login_not_required` through; else do as Django does.
+
+        A page is led to the form to sign in as a whole, also when a part of it asked.
+        """
         if not getattr(view_func, "login_required", True):
             return None
-        return super().process_view(request, view_func, view_args, view_kwargs)
+        answer = super().process_view(request, view_func, view_args, view_kwargs)
+        if isinstance(answer, HttpResponseRedirect) and request.headers.get("HX-Request"):
+            return HttpResponseClientRedirect(answer.url)
+        return answer
+
+
+# From this site only, and nothing inline: a name that got through escaping would still be inert.
+STRICT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+# The admin's look is made of Alpine.js, which evaluates attributes, and of inline styles.
+ADMIN_POLICY = STRICT_POLICY.replace(
+    "script-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval'"
+).replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
+
+
+def content_security_policy(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Tell browsers what a page may load and run. Django brings this itself from 6.0 on."""
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        is_admins = request.path_info.startswith("/admin/")
+        response["Content-Security-Policy"] = ADMIN_POLICY if is_admins else STRICT_POLICY
+        return response
+
+    return answer

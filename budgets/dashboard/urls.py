@@ -1,13 +1,12 @@
-"""Addresses of the dashboard."""
+"""Addresses of the pages."""
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from budgets.dashboard import views
+from budgets.dashboard.views import overview
 
 urlpatterns = [
-    path("", views.dashboard, name="dashboard"),
-    path("live", views.live, name="dashboard-live"),
+    path("", overview.show, name="dashboard"),
     # The admin's own refuses people who are not staff.
     path("sign-out", LogoutView.as_view(next_page="dashboard"), name="sign-out"),
 ]

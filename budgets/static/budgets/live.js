@@ -28,7 +28,14 @@
     stale.hidden = false;
   });
 
+  // A table that somebody opened stays open.
+  let opened = [];
+  region.addEventListener("htmx:beforeSwap", () => {
+    opened = [...region.querySelectorAll("details[id][open]")].map((each) => each.id);
+  });
+
   region.addEventListener("htmx:afterSwap", () => {
+    for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
     // Said once when it changes, not every few seconds.
     const summary = region.firstElementChild?.dataset.summary;
     if (summary && summary !== said) announcement.textContent = said = summary;

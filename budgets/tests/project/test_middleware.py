@@ -11,8 +11,6 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 FOR_EVERYBODY = {"/health/", "/health/live", "/health/live/", "/admin/login/"}
-# It answers a page that is open already, and tells htmx to go and sign in.
-ASKS_ITSELF = {"/live"}
 API = "/api/v1/"
 DESCRIBES_THE_API = {f"{API}docs", f"{API}openapi.json"}
 
@@ -35,7 +33,7 @@ def test_only_health_and_sign_in_are_for_everybody() -> None:
         path for path, page in PAGES.items() if not getattr(page.callback, "login_required", True)
     }
 
-    assert {path for path in public if not path.startswith(API)} == FOR_EVERYBODY | ASKS_ITSELF
+    assert {path for path in public if not path.startswith(API)} == FOR_EVERYBODY
 
 
 def test_the_api_asks_for_a_key_but_where_it_is_described(client: Client) -> None:
@@ -69,3 +67,15 @@ def test_a_signed_in_person_passes(client: Client) -> None:
     client.force_login(User.objects.create_user("ana"))
 
     assert client.get("/").status_code == 200
+
+
+@pytest.mark.django_db
+def test_pages_of_ours_may_run_and_show_only_what_this_site_serves(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("ana"))
+
+    ours, admins = client.get("/"), client.get("/admin/")
+
+    assert "unsafe" not in ours["Content-Security-Policy"]
+    assert "default-src 'none'; script-src 'self';" in ours["Content-Security-Policy"]
+    for response in (ours, admins):
+        assert "frame-ancestors 'none'" in response["Content-Security-Policy"]

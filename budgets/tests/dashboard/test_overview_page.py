@@ -10,8 +10,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from budgets.core.decision import Hold
-from budgets.dashboard import page
-from budgets.dashboard.page import BrandLine, Page
+from budgets.dashboard.pages import overview as page
+from budgets.dashboard.pages.overview import BrandLine, Page
 from budgets.models import Brand, Campaign
 from budgets.queries.dashboard import CampaignCount
 from budgets.services import editing, ingestion, passes

@@ -85,7 +85,7 @@ def test_pages_have_no_inline_script_or_style(operator: Client, acme: Brand) -> 
 
 
 def test_the_fragment_is_the_part_that_changes(operator: Client, acme: Brand) -> None:
-    fragment = page(operator, "/live", **HTMX)
+    fragment = page(operator, "/", **HTMX)
 
     assert fragment.startswith('<div class="dashboard" data-summary="0 of 1 campaigns run."')
     assert "<html" not in fragment
@@ -95,19 +95,17 @@ def test_the_fragment_is_the_part_that_changes(operator: Client, acme: Brand) ->
 def test_the_fragment_sends_who_is_signed_out_to_sign_in_and_tells_nothing(
     client: Client, acme: Brand
 ) -> None:
-    response = client.get("/live", headers=HTMX)
+    response = client.get("/", headers=HTMX)
 
     assert response["HX-Redirect"] == "/admin/login/?next=/"
     assert response.content == b""
 
 
-def test_the_fragment_alone_leads_to_the_page(client: Client) -> None:
-    assert client.get("/live")["Location"] == "/"
-
-
 def test_nothing_of_it_is_kept_by_caches(operator: Client) -> None:
-    for path in ("/", "/live"):
-        assert "no-store" in operator.get(path, headers=HTMX)["Cache-Control"]
+    for headers in ({}, HTMX):
+        response = operator.get("/", headers=headers)
+        assert "no-store" in response["Cache-Control"]
+        assert "HX-Request" in response["Vary"]
 
 
 def test_links_into_the_admin_need_the_permission(client: Client, acme: Brand) -> None:
@@ -158,7 +156,7 @@ def test_a_page_that_is_not_there_has_our_face(operator: Client) -> None:
 
 def test_our_own_failure_has_our_face(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     operator.raise_request_exception = False
-    monkeypatch.setattr("budgets.dashboard.page.SHOWN_BRANDS", "a mistake")
+    monkeypatch.setattr("budgets.dashboard.pages.overview.SHOWN_BRANDS", "a mistake")
 
     response = operator.get("/")
 

@@ -1,0 +1,77 @@
+"""Charts as finished values: what is drawn, and the table beside it that says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+from budgets.dashboard.reader import Reader
+
+Kind = Literal["bar", "line", "plan", "projection", "limit"]
+"""How a series is drawn: money spent as bars or a line, what was planned, what is foreseen, a budget."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Amounts in the chart's currency, one for each label; ``None``: nothing is drawn there."""
+
+    name: str
+    kind: Kind
+    amounts: Sequence[Decimal | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """One chart. `key` is unique on its page; `summary` is the sentence for who cannot see it.
+
+    `marked` is the place of the label that is now. A `is_small` one has no axes and no legend.
+    """
+
+    key: str
+    title: str
+    summary: str
+    heading: str
+    labels: Sequence[str]
+    series: Sequence[Series]
+    currency: str
+    reader: Reader
+    marked: int | None = None
+    is_small: bool = False
+
+    @property
+    def data_id(self) -> str:
+        """The id of the element with `data`."""
+        return f"{self.key}-data"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the script draws: floats, for nothing but drawing, beside the words for tooltips."""
+        return {
+            "labels": list(self.labels),
+            "locale": str(self.reader.locale).replace("_", "-"),
+            "marked": self.marked,
+            "small": self.is_small,
+            "series": [
+                {
+                    "name": series.name,
+                    "kind": series.kind,
+                    "values": [None if each is None else float(each) for each in series.amounts],
+                    "words": [self._words(each) for each in series.amounts],
+                }
+                for series in self.series
+            ],
+        }
+
+    @property
+    def rows(self) -> list[tuple[str, list[str]]]:
+        """The table: each label with the words of every series."""
+        columns = [[self._words(each) for each in series.amounts] for series in self.series]
+        return [
+            (label, [column[place] for column in columns])
+            for place, label in enumerate(self.labels)
+        ]
+
+    def _words(self, amount: Decimal | None) -> str:
+        return "" if amount is None else self.reader.amount(amount, self.currency)
