@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from django_celery_budget import broker, env, logs
+from django_celery_budget import broker, env, logs, mail
 
 # --- Where -------------------------------------------------------------------------------------
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -335,6 +335,12 @@ UNFOLD = {
                         "Spend", "payments", "admin:budgets_spend_changelist", "budgets.view_spend"
                     ),
                     entry(
+                        "Alerts",
+                        "notifications",
+                        "admin:budgets_alert_changelist",
+                        "budgets.view_alert",
+                    ),
+                    entry(
                         "Status changes",
                         "history",
                         "admin:budgets_statuschange_changelist",
@@ -381,6 +387,12 @@ UNFOLD = {
                         "outgoing_mail",
                         "admin:budgets_webhookdelivery_changelist",
                         "budgets.view_webhookdelivery",
+                    ),
+                    entry(
+                        "Alert recipients",
+                        "contact_mail",
+                        "admin:budgets_alertrecipient_changelist",
+                        "budgets.view_alertrecipient",
                     ),
                     entry("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
                     entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
@@ -462,6 +474,26 @@ def checked_networks(entries: list[str]) -> list[str]:
 
 WEBHOOK_ALLOWED_PRIVATE_HOSTS = checked_networks(env.words("WEBHOOK_ALLOWED_PRIVATE_HOSTS"))
 """Hosts and networks that webhooks may be sent to though they are private, at any port, also by http."""
+
+# --- Mail --------------------------------------------------------------------------------------
+given_mail = mail.parse(env.secret("EMAIL_URL"))
+MAIL_IS_CONFIGURED = given_mail is not None
+"""Whether alerts can be sent by e-mail; without a server they are shown and told to webhooks only."""
+
+EMAIL_BACKEND = given_mail.backend if given_mail else mail.NOWHERE
+EMAIL_HOST, EMAIL_PORT = (given_mail.host, given_mail.port) if given_mail else ("localhost", 25)
+EMAIL_HOST_USER = given_mail.user if given_mail else ""
+EMAIL_HOST_PASSWORD = given_mail.password if given_mail else ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = (
+    given_mail is not None and given_mail.starttls,
+    (given_mail is not None and given_mail.tls),
+)
+EMAIL_TIMEOUT = 10  # Seconds for each answer of the server.
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = mail.checked_sender(
+    env.text("DEFAULT_FROM_EMAIL"), is_needed=MAIL_IS_CONFIGURED
+)
+SITE_URL = mail.checked_site(env.text("SITE_URL"))
+"""Where the pages are, for links in mails, without a slash at its end; empty: mails have no links."""
 
 # --- Money -------------------------------------------------------------------------------------
 API_REQUESTS_PER_SECOND = env.integer(

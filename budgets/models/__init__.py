@@ -1,5 +1,12 @@
 """The nouns, their constraints and the words for sets of them."""
 
+from budgets.models.alert import (
+    Alert,
+    AlertKind,
+    AlertMessage,
+    AlertRecipient,
+    MessageState,
+)
 from budgets.models.api_key import ApiKey, Scope
 from budgets.models.brand import Brand
 from budgets.models.campaign import Campaign, CampaignCannotMove
@@ -18,6 +25,10 @@ from budgets.models.webhook import (
 )
 
 __all__ = [
+    "Alert",
+    "AlertKind",
+    "AlertMessage",
+    "AlertRecipient",
     "AmountRefused",
     "ApiKey",
     "AppendOnly",
@@ -27,6 +38,7 @@ __all__ = [
     "Cause",
     "DeliveryState",
     "IdempotentAnswer",
+    "MessageState",
     "MoneyField",
     "PassRecord",
     "Scope",
