@@ -339,7 +339,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="alert",
             constraint=models.UniqueConstraint(
-                fields=("kind", "budget", "subject", "period", "threshold"), name="alert_once"
+                fields=("kind", "budget", "period", "subject", "threshold"), name="alert_once"
             ),
         ),
         migrations.AddConstraint(

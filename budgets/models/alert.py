@@ -55,14 +55,15 @@ class AlertQuerySet(models.QuerySet["Alert"]):
 class Alert(models.Model):
     """One thing that was worth telling, in the period in which it was so. Only ever added.
 
-    Once is a fact of the database: (`kind`, `budget`, `subject`, `period`, `threshold`) is unique.
+    Once is a fact of the database: (`kind`, `budget`, `period`, `subject`, `threshold`) is unique.
     `subject` is the key of the campaign, else of the brand, else 0. `budget` names the hold that
     reaching it causes, `threshold` is in percent of it. `period` is a local date or month
     ('2026-11-24', '2026-11'); of a silence it is the ledger's row after which nothing came, of passes
     the last one that came to its end.
 
-    `figures` are those of `raised_at`: names, and amounts as decimal strings. One that
-    `is_superseded` was raised together with a weightier one, and is told by that.
+    `figures` are those of `raised_at`: names, and amounts as decimal strings. Of several thresholds
+    that are passed at once there is the highest alone. A silent campaign `is_superseded` when the
+    alert about its brand says it too.
     """
 
     kind = models.CharField(max_length=20, choices=AlertKind)
@@ -87,9 +88,9 @@ class Alert(models.Model):
     class Meta:
         default_permissions = ("view",)
         constraints = [
-            # Also what a pass asks: which thresholds of this period were raised?
+            # Also what a pass asks: which thresholds of this period were told?
             models.UniqueConstraint(
-                fields=["kind", "budget", "subject", "period", "threshold"], name="alert_once"
+                fields=["kind", "budget", "period", "subject", "threshold"], name="alert_once"
             ),
             models.CheckConstraint(
                 condition=Q(

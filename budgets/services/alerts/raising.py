@@ -57,9 +57,9 @@ class News:
         return row.pk if row else 0
 
     @property
-    def key(self) -> tuple[str, str, int, str, int]:
+    def key(self) -> tuple[str, str, str, int, int]:
         """What makes it the same as another one."""
-        return (self.kind.value, self.budget, self.subject, self.period, self.threshold)
+        return (self.kind.value, self.budget, self.period, self.subject, self.threshold)
 
     @property
     def brand_id(self) -> int | None:
@@ -122,7 +122,7 @@ def _insert(news: Sequence[News], now: datetime) -> dict[int, News]:
         figures=("text", [json.dumps(one.stored_figures()) for one in news]),
     )
     figures = "figures::jsonb" if connection.vendor == "postgresql" else "figures"
-    key = "kind, budget, subject, period, threshold"
+    key = "kind, budget, period, subject, threshold"
     with connection.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {sets.name_of(Alert)} ({key}, brand_id, campaign_id, figures, raised_at)"  # noqa: S608  # names of ours

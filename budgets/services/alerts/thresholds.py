@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from itertools import groupby
+from itertools import zip_longest
 from typing import Any
 
 from django.db import connection
@@ -47,51 +48,49 @@ _JOIN = {Brand: "", Campaign: "JOIN {brand} AS brand ON brand.id = row.brand_id"
 
 
 def found(now: datetime) -> Iterator[list[News]]:
-    """Yield what is to be told, some brands or campaigns at a time."""
-    steps = _steps()
-    if not steps:
+    """Yield what is to be told, some brands or campaigns at a time: of each the highest threshold."""
+    lists = _lists()
+    if not lists:
         return
     for budget in BUDGETS:
-        candidates = _candidates(budget, steps, now)
-        ids = [pk for pk, _ in groupby(candidates, key=lambda row: row[0])]
-        percents: dict[int, list[int]] = {}
-        for pk, percent in candidates:
-            percents.setdefault(pk, []).append(percent)
-        for piece in chunks(ids):
-            yield _news(budget, {pk: percents[pk] for pk in piece}, now)
+        for piece in chunks(_candidates(budget, lists, now)):
+            yield _news(budget, piece, lists, now)
 
 
-def _steps() -> list[tuple[str, int]]:
-    """Return the thresholds that brands have, each with the list of which it is one.
+def _lists() -> dict[str, tuple[int, ...]]:
+    """Return the lists of thresholds that brands have, as they are stored and as numbers.
 
-    Parsed here and not in the database: one rule, and a text that raw SQL wrote stops nobody else.
+    Read here and not in the database: one rule, and a text that raw SQL wrote stops nobody else.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT DISTINCT alert_thresholds FROM {sets.name_of(Brand)} WHERE alert_thresholds <> ''"  # noqa: S608  # names of ours
         )
         texts = [row[0] for row in cursor.fetchall()]
-    steps = []
+    lists = {}
     for text in texts:
-        try:
-            steps += [(text, percent) for percent in alerts.parse_thresholds(text)]
-        except alerts.InvalidThresholds:
-            continue
-    return steps
+        with suppress(alerts.InvalidThresholds):
+            lists[text] = alerts.parse_thresholds(text)
+    return lists
 
 
-def _candidates(
-    budget: _Budget, steps: Sequence[tuple[str, int]], now: datetime
-) -> list[tuple[int, int]]:
-    """Return keys and percents, in order of the keys, of all that seems passed and was not told.
+def _candidates(budget: _Budget, lists: Mapping[str, Sequence[int]], now: datetime) -> list[int]:
+    """Return the keys of those whose highest threshold, as it seems, is passed and was not told.
 
     The database proposes, it decides nothing: it rounds the budget down, so that no product
-    overflows, and it takes every date for today that is today somewhere.
+    overflows, and it takes every date for today that is today somewhere. A lower threshold than was
+    told is no news, so one look in the index answers for a row.
     """
+    steps = [
+        (said, percent, above)
+        for said, percents in lists.items()
+        for percent, above in zip_longest(percents, percents[1:])
+    ]
     step, step_params = sets.table(
         "step",
-        said=("text", [said for said, _ in steps]),
-        percent=("bigint", [percent for _, percent in steps]),
+        said=("text", [said for said, _, _ in steps]),
+        percent=("bigint", [percent for _, percent, _ in steps]),
+        above=("bigint", [above for _, _, above in steps]),
     )
     periods = _periods(budget, now)
     period, period_params = sets.table(
@@ -104,18 +103,18 @@ def _candidates(
     join = _JOIN[budget.model].format(brand=sets.name_of(Brand))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT row.id, step.percent FROM {sets.name_of(budget.model)} AS row {join}"  # noqa: S608  # names of ours
+            f"SELECT row.id FROM {sets.name_of(budget.model)} AS row {join}"  # noqa: S608  # names of ours
             f" JOIN {period} ON row.spend_day BETWEEN period.begins AND period.ends"
             f" JOIN {step} ON step.said = {_SAID[budget.model]}"
             f" WHERE {limit} IS NOT NULL AND {total} > 0 AND {total} >= {limit} / 100 * step.percent"
-            # A lower one than was told is no news: somebody added it after the higher one.
+            f" AND (step.above IS NULL OR {total} < {limit} / 100 * step.above)"
             f" AND NOT EXISTS (SELECT 1 FROM {sets.name_of(Alert)} AS told WHERE told.kind = %s"
-            " AND told.budget = %s AND told.subject = row.id AND told.period = period.named"
+            " AND told.budget = %s AND told.period = period.named AND told.subject = row.id"
             " AND told.threshold >= step.percent)"
-            " ORDER BY row.id, step.percent",
+            " ORDER BY row.id",
             [*period_params, *step_params, AlertKind.THRESHOLD.value, budget.hold.value],
         )
-        return list(cursor.fetchall())
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _periods(budget: _Budget, now: datetime) -> dict[str, tuple[date, date]]:
@@ -133,14 +132,16 @@ def _name(budget: _Budget, day: date) -> str:
     return f"{day:%Y-%m-%d}" if budget.is_daily else f"{day:%Y-%m}"
 
 
-def _news(budget: _Budget, percents: Mapping[int, Sequence[int]], now: datetime) -> list[News]:
+def _news(
+    budget: _Budget, keys: Sequence[int], lists: Mapping[str, Sequence[int]], now: datetime
+) -> list[News]:
     """Look at the rows themselves, and at the local day of their brand: this is exact."""
     rows: Iterable[Any] = (
-        Brand.objects.filter(pk__among=percents)
+        Brand.objects.filter(pk__among=keys)
         if budget.model is Brand
-        else Campaign.objects.filter(pk__among=percents).select_related("brand")
+        else Campaign.objects.filter(pk__among=keys).select_related("brand")
     )
-    brands = {brand.pk: brand for brand in (_brand_of(row) for row in rows)}
+    brands = {brand.pk: brand for brand in map(_brand_of, rows)}
     moments = rollover.preview(brands.values(), now)
     news: list[News] = []
     for row in rows:
@@ -151,24 +152,25 @@ def _news(budget: _Budget, percents: Mapping[int, Sequence[int]], now: datetime)
         purse = rollover.purse(row, today)
         spent = purse.spent_today if budget.is_daily else purse.spent_this_month
         limit = purse.daily_budget if budget.is_daily else purse.monthly_budget
-        news += [
+        passed = alerts.passed(spent, limit, lists.get(brand.alert_thresholds, ()))
+        if limit is None or not passed:
+            continue
+        news.append(
             News(
                 kind=AlertKind.THRESHOLD,
                 brand=brand,
                 campaign=row if budget.model is Campaign else None,
                 budget=budget.hold.value,
                 period=_name(budget, today),
-                threshold=percent,
+                threshold=passed[-1],
                 topic=(budget.hold, row.pk),
-                weight=percent,
                 figures={
                     "spent": money.plain(spent),
-                    "budget": money.plain(limit) if limit is not None else "",
+                    "budget": money.plain(limit),
                     "currency": brand.currency,
                 },
             )
-            for percent in alerts.passed(spent, limit, percents[row.pk])
-        ]
+        )
     return news
 
 

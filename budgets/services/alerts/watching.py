@@ -8,13 +8,21 @@ from datetime import datetime, timedelta
 from budgets.models import Alert, AlertKind, PassRecord
 from budgets.services.alerts import raising, silence, thresholds
 from budgets.services.alerts.raising import News
-from budgets.services.transactions import ROWS, chunks
+from budgets.services.transactions import chunks
 
 RAISE = "raise_alerts"
 """The name of the periodic job, and of its record."""
 
-KEPT = timedelta(days=400)
-"""How long alerts are kept, as far as spend may be dated back."""
+KEPT = {
+    # Twice as long as a month lasts. A hundred thousand brands pass a few hundred thousand a day.
+    AlertKind.THRESHOLD: timedelta(days=62),
+    # A silence is told once, however long it lasts.
+    AlertKind.SILENT: timedelta(days=400),
+    AlertKind.REPORTS_STALE: timedelta(days=400),
+    AlertKind.PASSES_STALE: timedelta(days=400),
+}
+PRUNED = 2000
+"""Alerts of a kind that a run deletes at most: faster than they come."""
 
 
 def look(now: datetime, patience: Mapping[str, timedelta]) -> dict[str, int]:
@@ -64,7 +72,11 @@ def _by_topic(news: list[News]) -> list[list[News]]:
 
 def _prune(now: datetime) -> None:
     """Delete alerts that are too old to matter, some at a time; the lowest keys are the oldest."""
-    rows = Alert.objects.order_by("pk").values_list("pk", "raised_at")[:ROWS]
-    old = [pk for pk, raised_at in rows if raised_at < now - KEPT]
-    if old:
-        Alert.objects.filter(pk__among=old).delete()
+    for kind, kept in KEPT.items():
+        oldest = Alert.objects.filter(kind=kind).order_by("pk")
+        if old := [
+            pk
+            for pk, raised_at in oldest.values_list("pk", "raised_at")[:PRUNED]
+            if raised_at < now - kept
+        ]:
+            Alert.objects.filter(pk__among=old).delete()

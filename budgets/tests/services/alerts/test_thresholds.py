@@ -63,19 +63,16 @@ def test_each_threshold_is_told_once_with_its_figures() -> None:
     assert (first.kind, first.raised_at) == (AlertKind.THRESHOLD, NOW)
 
 
-def test_several_at_once_are_one_mail() -> None:
+def test_of_several_at_once_the_highest_is_told() -> None:
     campaign = decided(make_campaign(make_brand(daily_budget=100)))
     make_recipient()
 
     spend(campaign, 95)
-    assert alerted()["thresholds"] == 3
+    assert alerted()["thresholds"] == 1
+    spend(campaign, -30)
+    alerted()
 
-    assert [(it.threshold, it.is_superseded) for it in alerts_of(campaign.brand)] == [
-        (50, True),
-        (80, True),
-        (90, False),
-    ]
-    assert mails() == [90]
+    assert percents(campaign.brand) == mails() == [90]
 
 
 def test_up_and_down_and_up_again_is_told_once() -> None:
@@ -86,8 +83,7 @@ def test_up_and_down_and_up_again_is_told_once() -> None:
         spend(campaign, amount)
         alerted()
 
-    assert percents(campaign.brand) == [50, 80]
-    assert mails() == [80]
+    assert percents(campaign.brand) == mails() == [80]
 
 
 def test_another_budget_in_the_same_period_tells_nothing_twice() -> None:
@@ -103,8 +99,7 @@ def test_another_budget_in_the_same_period_tells_nothing_twice() -> None:
         editing.save(brand, by="operator", now=NOW)
         alerted()
 
-    assert percents(brand) == [50, 80, 90, 100]
-    assert mails() == [80, 90, 100]
+    assert percents(brand) == mails() == [80, 90, 100]
 
 
 def test_a_lower_threshold_that_is_added_later_is_no_news() -> None:
@@ -120,7 +115,7 @@ def test_a_lower_threshold_that_is_added_later_is_no_news() -> None:
 
 
 @pytest.mark.parametrize(
-    ("thresholds", "told"), [("", []), ("33", [33]), ("1 120 150", [1, 120]), ("bad", [])]
+    ("thresholds", "told"), [("", []), ("33", [33]), ("1 120 150", [120]), ("bad", [])]
 )
 def test_a_brand_has_thresholds_of_its_own(thresholds: str, told: list[int]) -> None:
     brand = make_brand(daily_budget=100, alert_thresholds=thresholds)
@@ -131,7 +126,7 @@ def test_a_brand_has_thresholds_of_its_own(thresholds: str, told: list[int]) -> 
     alerted()
 
     assert percents(brand) == told
-    assert percents(other) == [50, 80, 90, 100]
+    assert percents(other) == [100]
 
 
 def test_day_and_month_are_told_apart() -> None:
@@ -141,7 +136,6 @@ def test_day_and_month_are_told_apart() -> None:
     alerted()
 
     assert raised(campaign.brand) == [
-        ("brand_daily_budget", "2026-11-24", 50),
         ("brand_daily_budget", "2026-11-24", 80),
         ("brand_monthly_budget", "2026-11", 50),
     ]
@@ -170,7 +164,7 @@ def test_a_budget_of_zero_is_a_switch_and_no_news_until_something_is_spent() -> 
     spend(campaign, "0.000001")
     alerted()
 
-    assert percents(campaign.brand) == [50, 80, 90, 100]
+    assert percents(campaign.brand) == [100]
 
 
 def test_the_largest_amounts_are_compared_exactly() -> None:
