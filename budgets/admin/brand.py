@@ -20,6 +20,7 @@ from budgets.admin import figures
 from budgets.admin.base import Form, column
 from budgets.admin.editing import EditingAdmin
 from budgets.admin.figures import Figure, html
+from budgets.core import alerts
 from budgets.core.durations import in_words
 from budgets.models import Brand, Campaign
 from budgets.models.brand import AT_ONCE
@@ -47,12 +48,25 @@ class BrandForm(Form[Brand]):
 
     class Meta:
         model = Brand
-        fields = ("name", "is_active", "daily_budget", "monthly_budget", "timezone", "currency")
+        fields = (
+            "name",
+            "is_active",
+            "daily_budget",
+            "monthly_budget",
+            "timezone",
+            "currency",
+            "alert_thresholds",
+            "alert_silence_hours",
+        )
         widgets = {"timezone": ZoneWidget}
 
     def clean_timezone(self) -> str:
         """Take the name without the spaces that a paste brings."""
         return str(self.cleaned_data["timezone"]).strip()
+
+    def clean_alert_thresholds(self) -> str:
+        """Write the thresholds as they are stored."""
+        return alerts.canonical(self.cleaned_data["alert_thresholds"])
 
 
 class TroubledFilter(RadioFilter):
@@ -124,6 +138,7 @@ class BrandAdmin(EditingAdmin):
         (None, {"fields": ("name", "is_active")}),
         ("Budgets", {"fields": (("daily_budget", "monthly_budget"), "currency")}),
         ("Time", {"fields": ("timezone",)}),
+        ("Alerts", {"fields": (("alert_thresholds", "alert_silence_hours"),)}),
     )
     list_display = ("name", "state", "today", "month", "zone", "campaigns")
     list_filter = (("is_active", BooleanRadioFilter), TroubledFilter)

@@ -12,7 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, F, Min, Q
 
-from budgets.models import Brand, PassRecord, Spend, WebhookDelivery
+from budgets.models import AlertMessage, AlertRecipient, Brand, PassRecord, Spend, WebhookDelivery
 from budgets.services.counting import EARLIEST_ZONE
 
 COUNTED_UP_TO = 10_000
@@ -112,6 +112,19 @@ def overdue_deliveries(at: datetime) -> tuple[int, datetime | None]:
     due = WebhookDelivery.objects.due(at).filter(endpoint__is_enabled=True).order_by("due_at")
     found = due[:COUNTED_UP_TO].aggregate(count=Count("pk"), oldest=Min("due_at"))
     return found["count"], found["oldest"]
+
+
+def overdue_mails(at: datetime) -> tuple[int, datetime | None, str]:
+    """Return how many mails were written before `at` and are not sent, since when, and why the first."""
+    waiting = AlertMessage.objects.pending().filter(created_at__lte=at).order_by("created_at", "pk")
+    found = waiting[:COUNTED_UP_TO].aggregate(count=Count("pk"), oldest=Min("created_at"))
+    first = waiting.exclude(error="").values_list("error", flat=True).first()
+    return found["count"], found["oldest"], first or ""
+
+
+def somebody_is_told_by_mail() -> bool:
+    """Tell whether there is anybody to write to."""
+    return AlertRecipient.objects.enabled().exists()
 
 
 def pending_migrations() -> list[str]:
