@@ -101,18 +101,30 @@ def _candidates(budget: _Budget, lists: Mapping[str, Sequence[int]], now: dateti
     )
     total, limit = f"row.total_{budget.period}_spend", f"row.{budget.period}_budget"
     join = _JOIN[budget.model].format(brand=sets.name_of(Brand))
+    # Read once, in the index: looked up for one row after the other they cost three times as much.
+    told = (
+        "SELECT period, subject, MAX(threshold) AS percent"  # noqa: S608  # names of ours
+        f" FROM {sets.name_of(Alert)} WHERE kind = %s AND budget = %s"
+        f" AND period IN ({', '.join(['%s'] * len(periods))}) GROUP BY period, subject"
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT row.id FROM {sets.name_of(budget.model)} AS row {join}"  # noqa: S608  # names of ours
             f" JOIN {period} ON row.spend_day BETWEEN period.begins AND period.ends"
             f" JOIN {step} ON step.said = {_SAID[budget.model]}"
+            f" LEFT JOIN ({told}) AS told"
+            " ON told.period = period.named AND told.subject = row.id"
             f" WHERE {limit} IS NOT NULL AND {total} > 0 AND {total} >= {limit} / 100 * step.percent"
             f" AND (step.above IS NULL OR {total} < {limit} / 100 * step.above)"
-            f" AND NOT EXISTS (SELECT 1 FROM {sets.name_of(Alert)} AS told WHERE told.kind = %s"
-            " AND told.budget = %s AND told.period = period.named AND told.subject = row.id"
-            " AND told.threshold >= step.percent)"
+            " AND (told.percent IS NULL OR told.percent < step.percent)"
             " ORDER BY row.id",
-            [*period_params, *step_params, AlertKind.THRESHOLD.value, budget.hold.value],
+            [
+                *period_params,
+                *step_params,
+                AlertKind.THRESHOLD.value,
+                budget.hold.value,
+                *periods,
+            ],
         )
         return [row[0] for row in cursor.fetchall()]
 
