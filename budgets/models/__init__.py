@@ -8,6 +8,7 @@ from budgets.models.alert import (
     MessageState,
 )
 from budgets.models.api_key import ApiKey, Scope
+from budgets.models.archive import ArchivedSpend, SpendArchive
 from budgets.models.brand import Brand
 from budgets.models.campaign import Campaign, CampaignCannotMove
 from budgets.models.fields import AmountRefused, MoneyField
@@ -32,6 +33,7 @@ __all__ = [
     "AmountRefused",
     "ApiKey",
     "AppendOnly",
+    "ArchivedSpend",
     "Brand",
     "Campaign",
     "CampaignCannotMove",
@@ -43,6 +45,7 @@ __all__ = [
     "PassRecord",
     "Scope",
     "Spend",
+    "SpendArchive",
     "StatusChange",
     "WaitingReport",
     "WebhookAttempt",
