@@ -23,7 +23,7 @@ from budgets.admin.figures import Figure, html
 from budgets.core import alerts
 from budgets.core.durations import in_words
 from budgets.models import Brand, Campaign
-from budgets.models.brand import AT_ONCE
+from budgets.models.brand import AT_ONCE, validate_thresholds
 from budgets.queries import dashboard
 from budgets.queries.dashboard import CampaignCount
 from budgets.services import rollover
@@ -66,7 +66,9 @@ class BrandForm(Form[Brand]):
 
     def clean_alert_thresholds(self) -> str:
         """Write the thresholds as they are stored."""
-        return alerts.canonical(self.cleaned_data["alert_thresholds"])
+        text: str = self.cleaned_data["alert_thresholds"]
+        validate_thresholds(text)
+        return alerts.canonical(text)
 
 
 class TroubledFilter(RadioFilter):

@@ -53,7 +53,8 @@ def page(sight: Sight, asked: Asked, limit: int) -> Page:
         rows = rows.filter(brand_id=asked.brand_id)
     elif asked.name:
         named = sight.brands().filter(name__icontains=asked.name).order_by("pk")
-        rows = rows.filter(brand_id__among=named.values_list("pk", flat=True)[:BRANDS_SEARCHED])
+        ids = named.values_list("pk", flat=True)[:BRANDS_SEARCHED]
+        rows = rows.filter(brand_id__among=list(ids))
     deliveries = WebhookDelivery.objects.select_related("endpoint").order_by("pk")
     # To attributes of their own: Django cannot narrow what was sliced for the usual ones.
     rows = rows.select_related("brand", "campaign").prefetch_related(
