@@ -16,7 +16,7 @@ from budgets.models import Alert, AlertKind, AlertMessage
 
 LONGEST_SUBJECT = 150
 FOLLOWS: dict[str, str] = {
-    AlertKind.THRESHOLD: "At 100 % its campaigns pause by themselves until there is money again.",
+    AlertKind.THRESHOLD: "At 100 % whatever spends it pauses by itself, until there is money again.",
     AlertKind.SILENT: "Nothing holds it here. See on the platform whether it delivers, and whether "
     "its reports arrive.",
     AlertKind.REPORTS_STALE: "Nothing holds its campaigns here. See whether the reports of the "
