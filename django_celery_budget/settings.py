@@ -297,6 +297,7 @@ UNFOLD = {
     "SITE_TITLE": "Budget Guardian",
     "SITE_HEADER": "Budget Guardian",
     "SITE_URL": "/",
+    "DASHBOARD_CALLBACK": "budgets.admin.people.index",
     "SITE_SYMBOL": "shield",
     "SITE_FAVICONS": [
         {
@@ -394,8 +395,14 @@ UNFOLD = {
                         "admin:budgets_alertrecipient_changelist",
                         "budgets.view_alertrecipient",
                     ),
-                    entry("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
-                    entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
+                    {
+                        **entry("Users", "person", "admin:auth_user_changelist"),
+                        "permission": "budgets.admin.people.offers_users",
+                    },
+                    {
+                        **entry("Groups", "group", "admin:auth_group_changelist"),
+                        "permission": "budgets.admin.people.offers_groups",
+                    },
                 ],
             },
         ],
@@ -475,6 +482,10 @@ def checked_networks(entries: list[str]) -> list[str]:
 WEBHOOK_ALLOWED_PRIVATE_HOSTS = checked_networks(env.words("WEBHOOK_ALLOWED_PRIVATE_HOSTS"))
 """Hosts and networks that webhooks may be sent to though they are private, at any port, also by http."""
 
+WEBHOOK_KEEP_DAYS = env.integer("WEBHOOK_KEEP_DAYS", 30, at_least=4, at_most=36_500)
+"""How long a delivery can be seen after its last attempt. Longer than its attempts take: these tell
+whether a receiver lives."""
+
 # --- Mail --------------------------------------------------------------------------------------
 given_mail = mail.parse(env.secret("EMAIL_URL"))
 MAIL_IS_CONFIGURED = given_mail is not None
@@ -484,10 +495,8 @@ EMAIL_BACKEND = given_mail.backend if given_mail else mail.NOWHERE
 EMAIL_HOST, EMAIL_PORT = (given_mail.host, given_mail.port) if given_mail else ("localhost", 25)
 EMAIL_HOST_USER = given_mail.user if given_mail else ""
 EMAIL_HOST_PASSWORD = given_mail.password if given_mail else ""
-EMAIL_USE_TLS, EMAIL_USE_SSL = (
-    given_mail is not None and given_mail.starttls,
-    (given_mail is not None and given_mail.tls),
-)
+EMAIL_USE_TLS = given_mail is not None and given_mail.starttls
+EMAIL_USE_SSL = given_mail is not None and given_mail.tls
 EMAIL_TIMEOUT = 10  # Seconds for each answer of the server.
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = mail.checked_sender(
     env.text("DEFAULT_FROM_EMAIL"), is_needed=MAIL_IS_CONFIGURED

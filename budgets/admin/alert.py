@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from budgets.admin.api_key import ScopesField
-from budgets.admin.base import Admin, Form, ReadOnlyAdmin, column
+from budgets.admin.base import Admin, Form, ReadOnlyAdmin, column, person_of
 from budgets.admin.sees import SeesAdmin, in_words, refuse_both, sees_field
 from budgets.models import Alert, AlertKind, AlertMessage, AlertRecipient
 from budgets.models.alert import kinds_in_order
@@ -79,7 +79,9 @@ class AlertRecipientAdmin(SeesAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
         """Show what a recipient is; and as a form what of it may be edited."""
         if obj is None or self.has_change_permission(request, obj):
-            return AlertRecipientForm.Meta.fields
+            # Users are not offered to who sees some brands only, here as elsewhere.
+            left_out = {"user"} if person_of(request).is_restricted else set()
+            return [name for name in AlertRecipientForm.Meta.fields if name not in left_out]
         return ("address", "user", "is_enabled", "tells", "told_of")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -96,7 +98,7 @@ class AlertRecipientAdmin(SeesAdmin):
             address=data["address"],
             kinds=data["kinds"].split(),
             brands=data["brands"] if data["is_restricted"] else None,
-            user=data["user"],
+            user=data.get("user", obj.user),
             is_enabled=data["is_enabled"],
         )
 
@@ -156,6 +158,7 @@ class Messages(TabularInline):
 class AlertAdmin(ReadOnlyAdmin):
     """Alerts."""
 
+    brand_key = "brand_id"
     list_display = ("when", "about", "what", "mails")
     list_filter = (("kind", ChoicesDropdownFilter),)
     ordering = ("-pk",)

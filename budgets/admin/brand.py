@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -17,7 +18,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, RadioFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from budgets.admin import figures
-from budgets.admin.base import Form, column
+from budgets.admin.base import Form, column, person_of
 from budgets.admin.editing import EditingAdmin
 from budgets.admin.figures import Figure, html
 from budgets.core import alerts
@@ -136,6 +137,7 @@ class BrandAdmin(EditingAdmin):
     """Brands."""
 
     form = BrandForm
+    brand_key = "pk"
     fieldsets = (
         (None, {"fields": ("name", "is_active")}),
         ("Budgets", {"fields": (("daily_budget", "monthly_budget"), "currency")}),
@@ -160,9 +162,24 @@ class BrandAdmin(EditingAdmin):
             brand.figures = BrandFigures.of(brand, moments.get(brand.pk), now)
             brand.count = counts.get(brand.pk, CampaignCount())
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Let nobody make a brand who would not see it then."""
+        return not person_of(request).is_restricted and bool(super().has_add_permission(request))
+
     def kept(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Keep every brand that has campaigns."""
         return rows.filter(Exists(Campaign.objects.filter(brand=OuterRef("pk"))))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete one as several."""
+        self.delete_queryset(request, Brand.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete them, locked first: meanwhile nobody chooses one for a key or a webhook."""
+        rows = Brand.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+        with transaction.atomic():
+            list(rows.locked().values_list("pk"))
+            rows.delete()
 
     @column("State", label={"active": "success", "off": "primary", "trouble": "danger"})
     def state(self, brand: Any) -> tuple[str, str]:

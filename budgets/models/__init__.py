@@ -10,6 +10,7 @@ from budgets.models.alert import (
 from budgets.models.api_key import ApiKey, Scope
 from budgets.models.archive import ArchivedSpend, SpendArchive
 from budgets.models.brand import Brand
+from budgets.models.brand_access import BrandAccess
 from budgets.models.campaign import Campaign, CampaignCannotMove
 from budgets.models.fields import AmountRefused, MoneyField
 from budgets.models.idempotent_answer import IdempotentAnswer
@@ -35,6 +36,7 @@ __all__ = [
     "AppendOnly",
     "ArchivedSpend",
     "Brand",
+    "BrandAccess",
     "Campaign",
     "CampaignCannotMove",
     "Cause",

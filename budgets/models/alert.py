@@ -15,6 +15,7 @@ from django.db.models.functions import Lower
 from budgets.core.decision import Hold
 from budgets.models.brand import Brand
 from budgets.models.campaign import Campaign
+from budgets.models.seen import SeenQuerySet
 from budgets.models.words import words_in_order
 
 
@@ -130,7 +131,7 @@ class Alert(models.Model):
                 return f"The pass {self.figures.get('pass')} does not come to its end"
 
 
-class AlertRecipientQuerySet(models.QuerySet["AlertRecipient"]):
+class AlertRecipientQuerySet(SeenQuerySet["AlertRecipient"]):
     """The words we use for sets of recipients."""
 
     def enabled(self) -> Self:

@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from budgets.models.alert import Alert
 from budgets.models.brand import Brand
+from budgets.models.seen import SeenQuerySet
 from budgets.models.status_change import StatusChange
 from budgets.models.words import words_in_order
 
@@ -53,7 +54,7 @@ def validate_printable(text: str) -> None:
         raise ValidationError(words, code="unprintable")
 
 
-class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+class WebhookEndpointQuerySet(SeenQuerySet["WebhookEndpoint"]):
     """The words we use for sets of endpoints."""
 
     def kept(self) -> Self:
@@ -63,20 +64,6 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
     def enabled(self) -> Self:
         """Those that are sent to."""
         return self.filter(is_enabled=True)
-
-    def seen_with(self, brand_ids: Iterable[int] | None) -> Self:
-        """Those that hear of no brand but these; ``None``: all of them.
-
-        One whose brands are all gone was somebody's, and it cannot be told whose.
-        """
-        if brand_ids is None:
-            return self
-        theirs = WebhookEndpoint.brands.through.objects.filter(
-            webhookendpoint_id=models.OuterRef("pk")
-        )
-        own = theirs.filter(brand_id__among=brand_ids)
-        foreign = theirs.exclude(brand_id__among=brand_ids)
-        return self.filter(models.Exists(own), ~models.Exists(foreign), is_restricted=True)
 
 
 class WebhookEndpoint(models.Model):
@@ -162,6 +149,10 @@ class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
         """Those whose time has come; of a killed sender as well, once its lease is over."""
         return self.pending().filter(due_at__lte=at)
 
+    def settled(self, until: datetime) -> Self:
+        """Those that are over since `until` or longer: `due_at` is then the end of the last lease."""
+        return self.exclude(state=DeliveryState.PENDING).filter(due_at__lte=until)
+
     def in_flight(self, at: datetime, lease: timedelta) -> Self:
         """Those that a sender holds; the length of a lease keeps the index from all that wait."""
         return self.pending().filter(is_sending=True, due_at__gt=at, due_at__lte=at + lease)
@@ -224,6 +215,12 @@ class WebhookDelivery(models.Model):
                 fields=["endpoint", "due_at"],
                 condition=Q(state=DeliveryState.PENDING),
                 name="webhook_delivery_of_endpoint",
+            ),
+            # Of what is over, the oldest: it is forgotten.
+            models.Index(
+                fields=["due_at"],
+                condition=~Q(state=DeliveryState.PENDING),
+                name="webhook_delivery_settled",
             ),
             models.Index(fields=["endpoint", "id"], name="webhook_delivery_list"),
         ]

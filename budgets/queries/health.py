@@ -10,17 +10,26 @@ from functools import cache
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Count, F, Min, Q
+from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
-from budgets.models import AlertMessage, AlertRecipient, Brand, PassRecord, Spend, WebhookDelivery
+from budgets.models import (
+    AlertMessage,
+    AlertRecipient,
+    Brand,
+    PassRecord,
+    Spend,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from budgets.services.access import Sight
 from budgets.services.counting import EARLIEST_ZONE
 
 COUNTED_UP_TO = 10_000
 """Uncounted rows beyond this are "or more": the answer must not cost more as it gets worse."""
 
 SHOWN_ROWS = 1000
-SHOWN_BRANDS = 5
-"""Brands that are named as waiting, found among so many of their rows."""
+SHOWN_BRANDS = SHOWN_RECEIVERS = 5
+"""Brands that are named as waiting, found among so many of their rows; and receivers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +54,22 @@ class Waiting:
     count: int
     oldest: datetime | None
     brands: tuple[str, ...] = ()
-    """Names of brands whose rows wait longest."""
+    """Names of the brands, of those that who asks sees, whose rows wait longest."""
 
     @property
     def is_capped(self) -> bool:
         """Whether there may be more than `count`."""
         return self.count >= COUNTED_UP_TO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """Deliveries whose time has come and that nobody sent; `oldest` is when the first was due."""
+
+    count: int
+    oldest: datetime | None
+    failing: tuple[str, ...] = ()
+    """Receivers of some of them that took nothing lately: they are asked one delivery at a time."""
 
 
 def answer() -> None:
@@ -77,7 +96,7 @@ def pass_ages(
     return ages
 
 
-def waiting(now: datetime) -> Waiting:
+def waiting(now: datetime, sight: Sight) -> Waiting:
     """Count the uncounted rows that a pass should have counted, up to `COUNTED_UP_TO`.
 
     A row dated ahead of its brand's day waits rightly: in Los Angeles it may still be yesterday.
@@ -94,24 +113,37 @@ def waiting(now: datetime) -> Waiting:
     )
     if not found["count"]:
         return Waiting(count=0, oldest=None)
-    longest = Brand.objects.filter(
+    longest = sight.brands().filter(
         campaigns__spends__in=rows.filter(late).values("pk")[:SHOWN_ROWS]
     )
     names = longest.order_by("pk").values_list("name", flat=True).distinct()[:SHOWN_BRANDS]
     return Waiting(count=found["count"], oldest=found["oldest"], brands=tuple(names))
 
 
-def troubled_brands(limit: int) -> list[tuple[str, str]]:
-    """Return name and trouble of the first brands that the last pass could not process."""
-    brands = Brand.objects.troubled().order_by("pk")
+def is_any_troubled() -> bool:
+    """Tell whether there is a brand that the last pass could not process."""
+    return Brand.objects.troubled().exists()
+
+
+def troubled_brands(limit: int, sight: Sight) -> list[tuple[str, str]]:
+    """Return name and trouble of the first brands in `sight` that the last pass could not process."""
+    brands = sight.brands().troubled().order_by("pk")
     return list(brands.values_list("name", "trouble")[:limit])
 
 
-def overdue_deliveries(at: datetime) -> tuple[int, datetime | None]:
-    """Return how many deliveries were due at `at` and are not sent, and since when the oldest is due."""
+def overdue_deliveries(at: datetime) -> Overdue:
+    """Count the deliveries that were due at `at` and are not sent, up to `COUNTED_UP_TO`."""
     due = WebhookDelivery.objects.due(at).filter(endpoint__is_enabled=True).order_by("due_at")
     found = due[:COUNTED_UP_TO].aggregate(count=Count("pk"), oldest=Min("due_at"))
-    return found["count"], found["oldest"]
+    if not found["count"]:
+        return Overdue(count=0, oldest=None)
+    theirs = WebhookDelivery.objects.due(at).filter(endpoint=OuterRef("pk"))
+    failing = WebhookEndpoint.objects.enabled().filter(Exists(theirs), failures__gt=0)
+    return Overdue(
+        count=found["count"],
+        oldest=found["oldest"],
+        failing=tuple(map(str, failing.order_by("pk")[:SHOWN_RECEIVERS])),
+    )
 
 
 def overdue_mails(at: datetime) -> tuple[int, datetime | None, str]:

@@ -21,10 +21,10 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
-from budgets.models import ApiKey, Brand, Campaign, sets
+from budgets.models import ApiKey, Brand, sets
 from budgets.models.api_key import MARK, PREFIX, RANDOM, SECRET, ApiKeyQuerySet, in_order
-from budgets.models.brand import BrandQuerySet
-from budgets.models.campaign import CampaignQuerySet
+from budgets.services import chosen_brands
+from budgets.services.access import Sight
 
 logger = logging.getLogger(__name__)
 
@@ -33,35 +33,19 @@ NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
+class Principal(Sight):
     """Who asks, by the key it showed: a program, what it may do and whose campaigns it sees.
 
-    `name` is the actor of what it changes; `brand_ids` is ``None`` for a key that sees all brands.
-    What it may not see looks as if it did not exist: ask `brands` and `campaigns`, never the models.
+    `name` is the actor of what it changes.
     """
 
     key_id: int
     name: str
     scopes: frozenset[str]
-    brand_ids: frozenset[int] | None
 
     def may(self, scope: str) -> bool:
         """Tell whether the key has `scope`; none includes another."""
         return scope in self.scopes
-
-    def sees_brand(self, brand_id: int) -> bool:
-        """Tell whether the brand, and with it its campaigns, exists for this key."""
-        return self.brand_ids is None or brand_id in self.brand_ids
-
-    def brands(self) -> BrandQuerySet:
-        """Return the brands that exist for this key."""
-        rows = Brand.objects.all()
-        return rows if self.brand_ids is None else rows.filter(pk__among=self.brand_ids)
-
-    def campaigns(self) -> CampaignQuerySet:
-        """Return the campaigns that exist for this key."""
-        rows = Campaign.objects.all()
-        return rows if self.brand_ids is None else rows.filter(brand_id__among=self.brand_ids)
 
 
 @sensitive_variables("secret")
@@ -70,8 +54,8 @@ def create(
 ) -> tuple[ApiKey, str]:
     """Make a key that sees `brands`, all when none is named; return it with its secret.
 
-    Raises ``ValidationError``, by field, for a name that cannot be or is taken, and for scopes that
-    are none.
+    Raises ``ValidationError``, by field, for a name that cannot be or is taken, for scopes that are
+    none, and for a brand that is gone.
     """
     chosen = list(brands)
     with _about("scopes"):
@@ -90,7 +74,7 @@ def create(
     try:
         with transaction.atomic():
             key.save(force_insert=True)
-            key.brands.set(chosen)
+            chosen_brands.choose(key, chosen)
     except IntegrityError:
         key.validate_constraints()  # Somebody else took the name between the two.
         raise
@@ -127,7 +111,7 @@ def change(key: ApiKey, *, scopes: Iterable[str], brands: Iterable[Brand] | None
     """Leave a key these `scopes`, of those it has, and show it `brands`; ``None``: all of them.
 
     It counts from the next request on. Raises ``ValidationError`` for a scope that the key does not
-    have, and for a key that was revoked.
+    have, for a brand that is gone, and for a key that was revoked.
     """
     with transaction.atomic():
         stored = ApiKey.objects.select_for_update(no_key=True).get(pk=key.pk)
@@ -138,7 +122,7 @@ def change(key: ApiKey, *, scopes: Iterable[str], brands: Iterable[Brand] | None
             refuse_more(stored.scopes, left)
         stored.scopes, stored.is_restricted = left, brands is not None
         stored.save(update_fields={"scopes", "is_restricted"})
-        stored.brands.set(brands or ())
+        chosen_brands.choose(stored, brands or ())
 
 
 def refuse_more(scopes: str, left: str) -> None:

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from budgets.models import AlertRecipient, Brand
 from budgets.models.alert import kinds_in_order
+from budgets.services import chosen_brands
 
 
 def create(
@@ -50,4 +51,4 @@ def change(
     recipient.full_clean()
     with transaction.atomic():
         recipient.save()
-        recipient.brands.set(brands or ())
+        chosen_brands.choose(recipient, brands or ())

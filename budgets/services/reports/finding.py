@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from django.db.models import Q
 
 from budgets.core import money
-from budgets.models import Brand, Campaign
 from budgets.services import imports, ingestion
+from budgets.services.access import EVERYTHING, Sight
 from budgets.services.files import Complaints
 from budgets.services.imports import Directory, Named
 from budgets.services.ingestion import Result, SpendEvent, rejected
@@ -41,6 +42,25 @@ class Unknown(NamedTuple):
     reported: Reported
     line: int
     """The first that names it."""
+    rows: int
+    sums: dict[str, str]
+    """What these say together, in plain decimals, by currency; that is empty where none is said."""
+
+    @property
+    def amounts(self) -> str:
+        """Return the sums in words."""
+        return together([self])
+
+
+def together(unknown: Iterable[Unknown]) -> str:
+    """Say what reports tell of campaigns that do not exist: "12.50 USD and 3.00 EUR"."""
+    total: dict[str, Decimal] = defaultdict(Decimal)
+    for one in unknown:
+        for currency, amount in one.sums.items():
+            total[currency] += Decimal(amount)
+    return " and ".join(
+        f"{amount:,f} {currency}".rstrip() for currency, amount in sorted(total.items())
+    )
 
 
 @dataclass(slots=True)
@@ -69,14 +89,17 @@ class Candidate(NamedTuple):
 
 
 class Finder:
-    """Finds the campaigns that reports name, as they stood at `now`.
+    """Finds the campaigns that reports name, as they stood at `now`, among those in `sight`.
 
     By the platform's id, else by the name; within `brand`, else within the brand that is called as
     the row's account, else where the id or the name is the only one of all brands.
     """
 
-    def __init__(self, now: datetime, *, brand: str | None = None) -> None:
+    def __init__(
+        self, now: datetime, *, brand: str | None = None, sight: Sight = EVERYTHING
+    ) -> None:
         self._now = now
+        self._sight = sight
         self._brand = brand
         self._brands: set[str] = set()
         self._by_id: dict[str, list[Candidate]] = defaultdict(list)
@@ -87,7 +110,8 @@ class Finder:
         """Ask for `names` together, so that `find` answers from memory."""
         accounts = sorted({name.account for name in names} | {self._brand or ""})
         for chunk in chunks(accounts):
-            self._brands.update(Brand.objects.filter(name__in=chunk).values_list("name", flat=True))
+            named = self._sight.brands().filter(name__in=chunk)
+            self._brands.update(named.values_list("name", flat=True))
         ids = {name.campaign_id for name in names} - {""}
         titles = {name.campaign for name in names} - {""}
         candidates = self._asked(ids, titles)
@@ -104,14 +128,14 @@ class Finder:
         """Say that the brand in which everything should be found is none; after `look_up`."""
         if self._brand is None or self._brand in self._brands:
             return None
-        return Directory(self._now).why_not(Named(self._brand, "any"))
+        return Directory(self._now, self._sight).why_not(Named(self._brand, "any"))
 
     def _asked(self, ids: Iterable[str], titles: Iterable[str]) -> list[Candidate]:
         conditions = [Q(external_id__in=chunk) for chunk in chunks(sorted(ids))]
         conditions += [Q(name__in=chunk) for chunk in chunks(sorted(titles))]
         found: set[Candidate] = set()
         for condition in conditions:
-            rows = Campaign.objects.filter(condition)
+            rows = self._sight.campaigns().filter(condition)
             found.update(
                 Candidate(pk, brand, name, external_id or "")
                 for pk, brand, name, external_id in rows.values_list(
@@ -137,7 +161,7 @@ class Finder:
             case []:
                 return self._unknown(reported)
             case [one]:
-                return Directory(self._now).why_not(Named(one.brand, one.name))
+                return Directory(self._now, self._sight).why_not(Named(one.brand, one.name))
             case several:
                 brands = ", ".join(repr(candidate.brand[:60]) for candidate in several[:5])
                 return rejected(
@@ -151,14 +175,18 @@ class Finder:
         """Return the campaigns of these rows that do not exist, each once; after `look_up`."""
         if self.missing_brand():
             return []
-        first: dict[Reported, int] = {}
+        theirs: dict[Reported, list[ReportRow]] = defaultdict(list)
         for row in rows:
-            first.setdefault(Reported(row.account, row.campaign_id, row.campaign), row.line)
+            theirs[Reported(row.account, row.campaign_id, row.campaign)].append(row)
         return [
-            Unknown(self._scope(name) or "", name, line)
-            for name, line in first.items()
-            if not self._is_of_another_brand(name) and not self._fitting(name)
+            Unknown(self._scope(name) or "", name, said[0].line, len(said), _added_up(said))
+            for name, said in theirs.items()
+            if self.is_unknown(name)
         ]
+
+    def is_unknown(self, reported: Reported) -> bool:
+        """Tell whether no campaign can be meant; one of several, or of another brand, could be."""
+        return not self._is_of_another_brand(reported) and not self._fitting(reported)
 
     def _is_of_another_brand(self, reported: Reported) -> bool:
         others = self._brands - {self._brand}
@@ -190,9 +218,9 @@ class Finder:
         if scope is not None:
             # There it has an id of a platform or a name: the closest one is looked for.
             name = reported.campaign or reported.campaign_id
-            return Directory(self._now).why_not(Named(scope, name))
+            return Directory(self._now, self._sight).why_not(Named(scope, name))
         known = self._by_name.get(reported.campaign, ())
-        hint = imports.nearest_campaign(reported.campaign or reported.campaign_id)
+        hint = imports.nearest_campaign(reported.campaign or reported.campaign_id, self._sight)
         if known:
             hint = f"that of {known[0].brand[:60]!r} has the id {known[0].external_id[:60]!r}; if it is "
             hint += f"meant, say --brand {known[0].brand[:60]!r}"
@@ -203,9 +231,17 @@ class Finder:
 
 
 def sums_to_date(
-    rows: Sequence[ReportRow], finder: Finder, complaints: Complaints, now: datetime
+    rows: Sequence[ReportRow],
+    finder: Finder,
+    complaints: Complaints,
+    now: datetime,
+    *,
+    skip_unknown: bool = False,
 ) -> list[ToDate]:
-    """Return what the rows say together, brand by brand; what cannot be recorded is complained of."""
+    """Return what the rows say together, brand by brand; what cannot be recorded is complained of.
+
+    `skip_unknown`: but not of campaigns that do not exist; `Finder.unknown` tells what was skipped.
+    """
     named = [Reported(row.account, row.campaign_id, row.campaign) for row in rows]
     known = set(named)
     finder.look_up(known)
@@ -213,9 +249,12 @@ def sums_to_date(
         complaints.add(0, f"--brand: {missing.words}")
         return []
     found = {name: finder.find(name) for name in known}
+    skipped = {name for name in known if skip_unknown and finder.is_unknown(name)}
     sums: dict[tuple[int, date], ToDate] = {}
     for row, name in zip(rows, named, strict=True):
         target = found[name]
+        if name in skipped:
+            continue
         if target is None:
             # The closest name costs a few questions: not for complaints that nobody reads.
             why = finder.why_not(name) if complaints.shows(row.line) else None
@@ -248,6 +287,13 @@ def sums_to_date(
         sums[key].lines += 1
     _refuse_too_large(sums.values(), complaints)
     return sorted(sums.values(), key=lambda one: (one.brand, one.campaign_id, one.date))
+
+
+def _added_up(rows: Iterable[ReportRow]) -> dict[str, str]:
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        sums[row.currency] += Decimal(row.amount)
+    return {currency: f"{amount:f}" for currency, amount in sums.items()}
 
 
 def _refuse_too_large(sums: Iterable[ToDate], complaints: Complaints) -> None:

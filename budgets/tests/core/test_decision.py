@@ -15,7 +15,6 @@ from budgets.core.decision import (
     CampaignFacts,
     Facts,
     Hold,
-    Purse,
     decide,
     least_budget,
     next_change,
@@ -151,15 +150,6 @@ def test_a_flight_includes_its_first_and_its_last_day(
     campaign = replace(RUNS.campaign, starts_on=starts_on, ends_on=ends_on)
 
     assert decide(replace(RUNS, campaign=campaign)) == holds
-
-
-def test_a_purse_after_more_spend_keeps_its_budgets() -> None:
-    purse = Purse(daily_budget=Decimal(10), monthly_budget=Decimal(20))
-
-    after = purse.plus(today=Decimal(10), this_month=Decimal(15))
-
-    assert (after.day_is_spent, after.month_is_spent) == (True, False)
-    assert (purse.day_is_spent, after.monthly_budget) == (False, Decimal(20))
 
 
 @pytest.mark.parametrize(

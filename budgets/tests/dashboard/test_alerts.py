@@ -59,7 +59,9 @@ def crossed(name: str = "Acme", amount: int = 85, **fields: Any) -> Brand:
 def reader(*brands: Brand) -> Reader:
     """Return who sees these brands; all when none is named."""
     ids = frozenset(brand.pk for brand in brands) if brands else None
-    person = Person(brand_ids=ids, name="ana", may_pause=False, may_edit=False)
+    person = Person(
+        brand_ids=ids, name="ana", may_pause=False, may_edit=False, is_restricted=ids is not None
+    )
     return Reader(now=NOW, person=person, locale=locale_of("de"))
 
 

@@ -13,7 +13,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from budgets.health import checks
 from budgets.health.checks import Check, Status
 from budgets.models import AlertMessage, Brand, Campaign, PassRecord, Spend
-from budgets.services import passes, webhooks
+from budgets.services import deliveries, passes, webhooks
+from budgets.services.access import EVERYTHING, NOTHING, Sight
+from budgets.services.outbound import Reply
 from budgets.tests.builders import (
     alerted,
     decided,
@@ -34,12 +36,12 @@ MINUTE = timedelta(minutes=1)
 
 def check(key: str, *, after: timedelta = timedelta(0), ask_workers: bool = False) -> Check:
     """Return the check `key` as it is `after` everything was well."""
-    report = checks.examine(NOW + after, ask_workers=ask_workers)
+    report = checks.examine(NOW + after, sight=EVERYTHING, ask_workers=ask_workers)
     return next(check for check in report.checks if check.key == key)
 
 
 def test_everything_is_green_when_all_is_well() -> None:
-    report = checks.examine(NOW, ask_workers=True)
+    report = checks.examine(NOW, sight=EVERYTHING, ask_workers=True)
 
     assert {check.key: check.status for check in report.checks} == dict.fromkeys(
         [
@@ -178,6 +180,27 @@ def test_brands_that_cannot_be_processed_are_named() -> None:
     assert "and more" in brands.words
 
 
+def test_brands_that_are_not_seen_are_red_and_not_named() -> None:
+    own = Brand.objects.create(name="Acme")
+    Brand.objects.create(name="Troubled", timezone="Mars/Olympus")
+    foreign = Brand.objects.create(name="Borealis")
+    campaign = Campaign.objects.create(brand=foreign, name="Search")
+    passes.check_and_pause(NOW)
+    row = Spend(campaign=campaign, date=NOW.date(), amount=1, created_at=NOW)
+    Spend.objects.bulk_create([row])
+    sight = Sight(brand_ids=frozenset({own.pk}))
+
+    for who in (sight, NOTHING):
+        found = checks.check_brands(who)
+        assert found.status is Status.FAIL
+        assert found.words.startswith("Brands that you do not see cannot be processed.")
+        assert found.value == {"troubled": []}
+        late = checks.check_uncounted(NOW + 4 * MINUTE, who, MINUTE)
+        assert (late.status, late.value["rows"]) == (Status.FAIL, 1)
+        assert "Borealis" not in late.words
+    assert "Borealis" in checks.check_uncounted(NOW + 4 * MINUTE, EVERYTHING, MINUTE).words
+
+
 def test_what_the_full_check_found_is_red_until_it_is_put_right() -> None:
     brand = Brand.objects.create(name="Acme")
     Campaign.objects.create(brand=brand, name="Search")
@@ -228,17 +251,41 @@ def test_words_about_the_broker_name_the_setting_when_there_is_one(
 
 
 class TestWebhooks:
-    def test_a_delivery_that_nobody_sends_is_a_warning_after_a_quarter_of_an_hour(self) -> None:
+    def test_a_delivery_that_nobody_sends_is_red_after_a_quarter_of_an_hour(self) -> None:
         endpoint, _ = make_webhook(now=NOW)
         webhooks.test(endpoint, now=NOW)
 
         assert check("webhooks", after=15 * MINUTE - SECOND).status is Status.OK
         late = check("webhooks", after=16 * MINUTE)
-        assert late.status is Status.WARN
-        assert late.words.startswith("1 delivery is overdue, the oldest for 16 min.")
+        assert late.status is Status.FAIL
+        assert late.words.startswith("1 delivery is overdue, the oldest for 16 min:")
+        assert "an enabled entry for budgets.tasks.deliver_webhooks" in late.words
+        assert "receivers fail" not in late.words
 
         webhooks.test(endpoint, now=NOW)
         assert check("webhooks", after=16 * MINUTE).value == {"overdue": 2}
+
+    def test_it_is_green_again_when_they_are_sent(self) -> None:
+        endpoint, _ = make_webhook(now=NOW)
+        webhooks.test(endpoint, now=NOW)
+        assert check("webhooks", after=16 * MINUTE).status is Status.FAIL
+
+        deliveries.deliver(NOW + 16 * MINUTE, send=lambda *_: Reply(204))
+
+        assert check("webhooks", after=16 * MINUTE).status is Status.OK
+
+    def test_a_receiver_that_holds_up_its_own_is_named(self) -> None:
+        slow, _ = make_webhook(now=NOW, description="Slow Ltd")
+        prompt, _ = make_webhook(now=NOW, description="Prompt Ltd")
+        webhooks.test(slow, now=NOW)
+        deliveries.deliver(NOW, send=lambda *_: Reply(500))
+        for endpoint in (slow, prompt):
+            webhooks.test(endpoint, now=NOW)
+
+        words = check("webhooks", after=16 * MINUTE).words
+
+        assert "fail and are asked one delivery at a time: Slow Ltd. Mend them, or disable" in words
+        assert "Prompt Ltd" not in words
 
     def test_what_waits_for_a_disabled_endpoint_is_nobodys_fault(self) -> None:
         endpoint, _ = make_webhook(now=NOW)

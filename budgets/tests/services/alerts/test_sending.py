@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 
 from budgets.models import AlertMessage, AlertRecipient, Brand
+from budgets.services import access
 from budgets.services.alerts import sending
 from budgets.services.alerts.sending import ATTEMPTS, LEASE, NEWS_FOR, WAITS
 from budgets.tests.builders import (
@@ -128,7 +130,7 @@ def test_each_is_told_once_of_what_they_chose_and_may_see() -> None:
 
 
 def test_who_signs_in_no_more_is_told_no_more(django_user_model: Any) -> None:
-    ana, bo = (django_user_model.objects.create_user(name) for name in ("ana", "bo"))
+    ana, bo = (django_user_model.objects.create_superuser(name) for name in ("ana", "bo"))
     make_recipient("ana@example.com", user=ana)
     make_recipient("bo@example.com", user=bo)
     bo.is_active = False
@@ -137,6 +139,22 @@ def test_who_signs_in_no_more_is_told_no_more(django_user_model: Any) -> None:
     crossed()
 
     assert [it.address for it in messages()] == ["ana@example.com"]
+
+
+def test_a_person_is_told_of_no_brand_that_they_do_not_see(django_user_model: Any) -> None:
+    acme, bolt = (make_brand(name=name, daily_budget=100) for name in ("Acme", "Bolt"))
+    ana = django_user_model.objects.create_user("ana")
+    ana.user_permissions.add(Permission.objects.get(codename="view_brand"))
+    access.restrict(ana, [acme])
+    nobody = django_user_model.objects.create_user("nobody")
+    make_recipient("ana@example.com", user=ana)
+    make_recipient("nobody@example.com", user=nobody)
+    make_recipient("neither@example.com", bolt, user=ana)
+
+    crossed(acme)
+    crossed(bolt)
+
+    assert [(it.address, it.alert.brand) for it in messages()] == [("ana@example.com", acme)]
 
 
 def test_without_a_server_mails_wait_for_a_day(settings: Any) -> None:
