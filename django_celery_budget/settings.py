@@ -158,6 +158,7 @@ INSTALLED_APPS = [
     "budgets",
 ]
 MIDDLEWARE = [
+    "django_celery_budget.middleware.KeptConnectionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django_celery_budget.middleware.content_security_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -186,6 +187,11 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 # No statement may hold a brand's lock for long, and a killed client must not hold it for ever.
 POSTGRESQL_OPTIONS: dict[str, Any] = {
+    # Statements are prepared once a connection has sent them five times: planning the six of one
+    # event costs the server more than doing them. Behind a pooler that hands connections round by
+    # transaction and knows no prepared statements: `?prepare_threshold=1000000000`.
+    "server_side_binding": True,
+    "prepare_threshold": 5,
     "connect_timeout": 5,  # Seconds: health must say "down", not wait two minutes to say it.
     "options": "-c statement_timeout=30s -c lock_timeout=5s "
     "-c idle_in_transaction_session_timeout=30s "

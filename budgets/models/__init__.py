@@ -12,7 +12,7 @@ from budgets.models.archive import ArchivedSpend, SpendArchive
 from budgets.models.brand import Brand
 from budgets.models.brand_access import BrandAccess
 from budgets.models.campaign import Campaign, CampaignCannotMove
-from budgets.models.fields import AmountRefused, MoneyField
+from budgets.models.fields import AmountRefused, HoursRefused, MoneyField, WeeklyHoursField
 from budgets.models.idempotent_answer import IdempotentAnswer
 from budgets.models.pass_record import PassRecord
 from budgets.models.spend import AppendOnly, Spend
@@ -41,6 +41,7 @@ __all__ = [
     "CampaignCannotMove",
     "Cause",
     "DeliveryState",
+    "HoursRefused",
     "IdempotentAnswer",
     "MessageState",
     "MoneyField",
@@ -54,4 +55,5 @@ __all__ = [
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookEvent",
+    "WeeklyHoursField",
 ]

@@ -528,7 +528,9 @@ def clerk(client: Client, agency: Agency) -> User:
     return clerk
 
 
-def test_campaigns_of_brands_that_are_not_seen_are_not_known(client: Client, clerk: User) -> None:
+def test_campaigns_of_brands_that_are_not_seen_are_not_known(
+    client: Client, agency: Agency, clerk: User
+) -> None:
     theirs = make_brand(name="Borealis")
     make_campaign(theirs, name="Searching", external_id="222")
     before = Spend.objects.count()
@@ -554,6 +556,7 @@ def test_campaigns_of_brands_that_are_not_seen_are_not_known(client: Client, cle
 
     # A campaign that others have too is the one that is seen.
     make_campaign(theirs, name="Video")
+    make_campaign(agency.acme, name="Video")
     address = waits(client, google(row("10", "Video", "")))
     assert client.post(address).status_code == 302
     assert Spend.objects.latest("pk").campaign.brand.name == "Acme"
@@ -562,7 +565,7 @@ def test_campaigns_of_brands_that_are_not_seen_are_not_known(client: Client, cle
 def test_a_preview_is_gone_once_its_campaigns_are_not_seen(
     client: Client, agency: Agency, clerk: User
 ) -> None:
-    address = waits(client, google(row("10"), row("3", "Video", "")))
+    address = waits(client, google(row("10"), row("3", "Shopping, winter", "")))
     access.restrict(clerk, [make_brand()])
 
     for answer in (client.get(address), client.post(address)):
