@@ -25,7 +25,7 @@ SEND = "send_alerts"
 
 migration = import_module("budgets.migrations.0002_beat_schedule")
 webhooks = import_module("budgets.migrations.0008_webhooks")
-alerts = import_module("budgets.migrations.0014_alerts")
+alerts = import_module("budgets.migrations.0015_alerts")
 
 
 def migrate() -> None:
