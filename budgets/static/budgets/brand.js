@@ -29,6 +29,22 @@
     htmx.trigger(live, "refresh");
   });
 
+  // Said where one looks: behind an open dialog nobody sees anything.
+  const say = (event) => {
+    if (event.target === live) return; // Its own trouble is said by live.js.
+    const words = document.createElement("p");
+    words.className = "failed";
+    words.setAttribute("role", "alert");
+    words.textContent = "The server did not do it, or its answer got lost. Look, and try again.";
+    if (editor.open) {
+      editor.querySelector(".failed")?.remove();
+      editor.append(words);
+    } else {
+      document.getElementById("told").replaceChildren(words);
+    }
+  };
+  for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, say);
+
   // What was switched is no longer selected.
   live.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.requestConfig.verb !== "post") return;

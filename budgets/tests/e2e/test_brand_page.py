@@ -136,6 +136,24 @@ def test_what_somebody_else_changed_meanwhile_is_told_before_anything_is_saved(
     assert aurora.daily_budget == 400
 
 
+def test_a_server_that_does_not_answer_is_told_and_what_was_typed_stays(
+    aurora: Brand, at_aurora: Page
+) -> None:
+    page = at_aurora
+    page.get_by_role("link", name="Edit budgets").click()
+    budgets(page).get_by_label("Daily budget").fill("60")
+    page.route("**/edit/", lambda route: route.abort())
+
+    budgets(page).get_by_role("button", name="Preview").click()
+
+    expect(budgets(page).get_by_role("alert")).to_contain_text("Look, and try again.")
+    expect(budgets(page).get_by_label("Daily budget")).to_have_value("60")
+    page.unroute("**/edit/")
+    budgets(page).get_by_role("button", name="Preview").click()
+    expect(budgets(page)).to_contain_text("This pauses 2 campaigns")
+    expect(budgets(page).get_by_role("alert")).to_have_count(0)
+
+
 def test_the_page_stays_fresh_and_leaves_alone_what_somebody_types_and_selects(
     aurora: Brand, at_aurora: Page, now: datetime
 ) -> None:
