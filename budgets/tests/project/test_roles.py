@@ -58,6 +58,13 @@ LEAVES = "leaves"
 """Who is no staff is led away, since they are outside already."""
 
 
+OURS = "ours: "
+"""Begins a permission that is asked of anybody, not of staff alone: our own pages ask it."""
+SEES_IT, PAUSES, EDITS = (
+    f"{OURS}budgets.{codename}" for codename in ("view_brand", "pause_campaign", "change_brand")
+)
+
+
 class Needs(NamedTuple):
     """What it takes: one of the above, or a permission, which is asked of staff."""
 
@@ -113,6 +120,10 @@ def of_model(app: str, model: str) -> dict[str, Needs]:
 NEEDS: dict[str, Needs] = {
     "dashboard": OWN,
     "alerts": OWN,
+    "brand": Needs(SEES_IT, NO_POST),
+    "brand-edit": Needs(EDITS, EDITS),
+    "brand-switch": Needs(NO_GET, PAUSES),
+    "campaign-edit": Needs(EDITS, EDITS),
     "sign-out": Needs(NO_GET, SIGNED_IN),
     "health": Needs(PUBLIC, NO_POST),
     "health-live": Needs(PUBLIC, NO_POST),
@@ -203,6 +214,8 @@ class Who:
             return "asked to sign in"
         if need in (SIGNED_IN, LEAVES, NO_GET):
             return "another method" if need == NO_GET else "in"
+        if need.startswith(OURS):
+            return "in" if self.is_superuser or need[len(OURS) :] in self.may else "kept out"
         if not self.is_staff:
             return "asked to sign in"
         if need == STAFF or ((need in self.may or self.is_superuser) and need != NOWHERE):
