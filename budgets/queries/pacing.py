@@ -14,7 +14,7 @@ from django.db import connection
 
 from budgets.core import money, pacing
 from budgets.core.decision import CampaignFacts
-from budgets.core.pacing import OpenDay, Pace, Spending
+from budgets.core.pacing import Need, OpenDay, Pace, Spending
 from budgets.core.periods import GRID, month_start
 from budgets.models import Campaign, Spend, sets
 from budgets.services.rollover import Moment
@@ -35,6 +35,11 @@ class BrandPace:
     campaigns: frozenset[CampaignFacts]
     spending: Spending
     pace: Pace
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Why a person should look at the brand, the most pressing reason first."""
+        return pacing.needs(self.spending, self.pace)
 
     @property
     def month(self) -> tuple[OpenDay, ...]:
