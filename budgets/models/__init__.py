@@ -1,6 +1,7 @@
 """The nouns, their constraints and the words for sets of them."""
 
 from budgets.models.api_key import ApiKey, Scope
+from budgets.models.archive import ArchivedSpend, SpendArchive
 from budgets.models.brand import Brand
 from budgets.models.campaign import Campaign, CampaignCannotMove
 from budgets.models.fields import AmountRefused, HoursRefused, MoneyField, WeeklyHoursField
@@ -21,6 +22,7 @@ __all__ = [
     "AmountRefused",
     "ApiKey",
     "AppendOnly",
+    "ArchivedSpend",
     "Brand",
     "Campaign",
     "CampaignCannotMove",
@@ -32,6 +34,7 @@ __all__ = [
     "PassRecord",
     "Scope",
     "Spend",
+    "SpendArchive",
     "StatusChange",
     "WaitingReport",
     "WebhookAttempt",
