@@ -317,7 +317,7 @@ def _day_end(spending: Spending, rate: Decimal | None) -> Decimal | None:
     purse = spending.purse
     if purse.day_is_spent or purse.month_is_spent:
         return purse.spent_today
-    return None if rate is None else purse.spent_today + rate * _hours(_time_left(spending))
+    return None if rate is None else purse.spent_today + rate * hours(_time_left(spending))
 
 
 def _month_end(spending: Spending, rate: Decimal | None, usual: Decimal | None) -> Decimal | None:
@@ -356,7 +356,7 @@ def _walk(
     steps += [(day, then_rate, _room(purse.daily_budget, Decimal(0))) for day in spending.ahead]
     for day, hourly, most in steps:
         left = day.open_time - day.until(spending.now)
-        more = hourly * _hours(left)
+        more = hourly * hours(left)
         more = more if most is None else min(more, most)
         if limit is not None and reached_at is None and spent < limit <= spent + more:
             reached_at = _instant(day, spending.now, limit - spent, hourly)
@@ -383,7 +383,7 @@ def _room(budget: Decimal | None, spent: Decimal) -> Decimal | None:
 
 def _instant(day: OpenDay, now: datetime, amount: Decimal, rate: Decimal) -> datetime | None:
     """Return when `amount` more is spent on `day`; ``None``: not on this day."""
-    if amount > rate * _hours(day.open_time):
+    if amount > rate * hours(day.open_time):
         return None
     return day.after(now, int(amount / rate * (HOUR // _INSTANT)) * _INSTANT)
 
@@ -404,10 +404,11 @@ def _open(days: Iterable[OpenDay]) -> int:
 
 
 def _rate(spent: Decimal, time: timedelta) -> Decimal | None:
-    return spent / _hours(time) if spent > 0 and time else None
+    return spent / hours(time) if spent > 0 and time else None
 
 
-def _hours(span: timedelta) -> Decimal:
+def hours(span: timedelta) -> Decimal:
+    """Return a span of time in hours."""
     return _share(span, HOUR)
 
 

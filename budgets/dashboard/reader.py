@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -54,6 +54,10 @@ class Reader:
         pattern = self.locale.decimal_formats[None].pattern.replace("0.###", _digits(currency))
         return format_decimal(_plain(amount), pattern, locale=self.locale)
 
+    def about(self, amount: Decimal, currency: str) -> str:
+        """Write an amount that is planned or foreseen, rounded to the currency's coin: '1,284.20'."""
+        return self.amount(rounded(amount, currency), currency)
+
     def number(self, count: int | Decimal) -> str:
         """Write a number: '12,345'."""
         return format_decimal(count, locale=self.locale)
@@ -74,6 +78,12 @@ class Reader:
             utc=f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC",
             iso=local.isoformat(timespec="seconds"),
         )
+
+
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """Return what is planned or foreseen to the currency's coin: more digits would claim too much."""
+    coin = Decimal(1).scaleb(-get_currency_precision(currency))
+    return amount.quantize(coin, ROUND_HALF_EVEN)
 
 
 def reader_of(request: HttpRequest) -> Reader:

@@ -13,6 +13,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, F, Min, Q
 
 from budgets.models import Brand, PassRecord, Spend, WebhookDelivery
+from budgets.services.access import Sight
 from budgets.services.counting import EARLIEST_ZONE
 
 COUNTED_UP_TO = 10_000
@@ -101,10 +102,13 @@ def waiting(now: datetime) -> Waiting:
     return Waiting(count=found["count"], oldest=found["oldest"], brands=tuple(names))
 
 
-def troubled_brands(limit: int) -> list[tuple[str, str]]:
-    """Return name and trouble of the first brands that the last pass could not process."""
-    brands = Brand.objects.troubled().order_by("pk")
-    return list(brands.values_list("name", "trouble")[:limit])
+def troubled_brands(limit: int, sight: Sight | None = None) -> list[tuple[str, str]]:
+    """Return name and trouble of the first brands that the last pass could not process.
+
+    Of all brands, or of those that somebody sees.
+    """
+    brands = sight.brands() if sight else Brand.objects.all()
+    return list(brands.troubled().order_by("pk").values_list("name", "trouble")[:limit])
 
 
 def overdue_deliveries(at: datetime) -> tuple[int, datetime | None]:

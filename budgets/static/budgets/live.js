@@ -28,18 +28,56 @@
     stale.hidden = false;
   });
 
+  // Where the page names its parts (`data-part`, each with an id), only those that differ are put in
+  // place: what somebody reads, marks or has opened elsewhere is not touched. Compared is what the
+  // server wrote, for charts and open tables change the page itself.
+  const partsOf = (root) => [...root.querySelectorAll("[data-part]")];
+  const written = (part) => part.outerHTML;
+  let parts = new Map(partsOf(region).map((part) => [part.id, written(part)]));
+
+  const putInPlace = (answer) => {
+    const fresh = partsOf(answer);
+    const known = partsOf(region).map((part) => part.id);
+    const isSame = fresh.length > 0 && fresh.map((part) => part.id).join() === known.join();
+    const before = parts;
+    parts = new Map(fresh.map((part) => [part.id, written(part)]));
+    if (!isSame) return false;
+    const focused = document.activeElement?.id;
+    for (const part of fresh) {
+      if (before.get(part.id) === written(part)) continue;
+      const old = document.getElementById(part.id);
+      const isOpen = [...old.querySelectorAll("details[id][open]")].map((each) => each.id);
+      old.replaceWith(document.adoptNode(part));
+      for (const id of isOpen) document.getElementById(id)?.setAttribute("open", "");
+    }
+    if (focused && document.activeElement?.id !== focused) {
+      document.getElementById(focused)?.focus({ preventScroll: true });
+    }
+    return true;
+  };
+
   // A table that somebody opened stays open.
   let opened = [];
-  region.addEventListener("htmx:beforeSwap", () => {
+  region.addEventListener("htmx:beforeSwap", (event) => {
     opened = [...region.querySelectorAll("details[id][open]")].map((each) => each.id);
+    if (!event.detail.shouldSwap) return;
+    const answer = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
+    if (!putInPlace(answer)) return;
+    event.detail.shouldSwap = false;
+    finish(answer.querySelector("[data-summary]"));
   });
 
   region.addEventListener("htmx:afterSwap", () => {
     for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
-    // Said once when it changes, not every few seconds.
-    const summary = region.firstElementChild?.dataset.summary;
-    if (summary && summary !== said) announcement.textContent = said = summary;
+    finish(region.firstElementChild);
   });
+
+  const finish = (top) => {
+    region.dispatchEvent(new CustomEvent("live:fresh", { bubbles: true }));
+    // Said once when it changes, not every few seconds.
+    const summary = top?.dataset.summary;
+    if (summary && summary !== said) announcement.textContent = said = summary;
+  };
 
   document.addEventListener("visibilitychange", refresh);
   setInterval(refresh, seconds * 1000);
