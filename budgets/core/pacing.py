@@ -217,12 +217,13 @@ def open_day(day: LocalDay, campaigns: Iterable[CampaignFacts]) -> OpenDay:
 
 
 def open_days(
-    zone: ZoneInfo, first: date, last: date, now: datetime, campaigns: Iterable[CampaignFacts]
+    zone: ZoneInfo, first: date, last: date, today: LocalDay, campaigns: Iterable[CampaignFacts]
 ) -> tuple[OpenDay, ...]:
-    """Return the days of `zone` from `first` to `last`, both included; none when `first` is later."""
-    distinct = frozenset(campaigns)
-    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
-    return tuple(open_day(periods.day_of(zone, day, now), distinct) for day in days)
+    """Return the days of `zone` from `first` to `last`, both included; none when `first` is later.
+
+    `today` is the day that is now.
+    """
+    return _open_days(zone, first, last, today.starts_at, frozenset(campaigns))
 
 
 def planned(budget: Decimal | None, day: OpenDay, now: datetime) -> Decimal | None:
@@ -261,6 +262,14 @@ def is_far_behind(spent: Decimal, plan: Decimal | None, budget: Decimal | None) 
     if not plan or not budget:
         return False
     return plan >= SETTLED * budget and spent < FAR_BEHIND * plan
+
+
+@lru_cache(maxsize=4096)
+def _open_days(
+    zone: ZoneInfo, first: date, last: date, now: datetime, campaigns: frozenset[CampaignFacts]
+) -> tuple[OpenDay, ...]:
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return tuple(open_day(periods.day_of(zone, day, now), campaigns) for day in days)
 
 
 @lru_cache(maxsize=65_536)

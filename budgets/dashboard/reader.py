@@ -51,8 +51,7 @@ class Reader:
 
     def amount(self, amount: Decimal, currency: str) -> str:
         """Write it without the sign: '1,284.20', '1.284,20'."""
-        pattern = self.locale.decimal_formats[None].pattern.replace("0.###", _digits(currency))
-        return format_decimal(_plain(amount), pattern, locale=self.locale)
+        return _amount(self.locale, amount, currency)
 
     def about(self, amount: Decimal, currency: str) -> str:
         """Write an amount that is planned or foreseen, rounded to the currency's coin: '1,284.20'."""
@@ -104,6 +103,13 @@ def locale_of(accept_language: str) -> Locale:
         except (ValueError, UnknownLocaleError):
             continue
     return Locale("en", "US")
+
+
+@lru_cache(maxsize=16_384)
+def _amount(locale: Locale, amount: Decimal, currency: str) -> str:
+    # Kept: a page writes hundreds, and nearly the same every few seconds.
+    pattern = locale.decimal_formats[None].pattern.replace("0.###", _digits(currency))
+    return format_decimal(_plain(amount), pattern, locale=locale)
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from babel.numbers import get_currency_precision
@@ -64,31 +65,24 @@ def schedules(brand_ids: Iterable[int]) -> dict[int, frozenset[CampaignFacts]]:
 
     As far as the calendar is concerned: what is spent is left out.
     """
-    rows = (
-        Campaign.objects.filter(brand_id__among=brand_ids, is_enabled=True)
-        .values(
-            "brand_id",
-            "starts_on",
-            "ends_on",
-            "allowed_start_hour",
-            "allowed_end_hour",
-            "weekly_hours",
-        )
-        .order_by()
-        .distinct()
-    )
+    rows = Campaign.objects.filter(brand_id__among=brand_ids, is_enabled=True).order_by()
+    columns = ("starts_on", "ends_on", "allowed_start_hour", "allowed_end_hour", "weekly_hours")
     found = defaultdict[int, set[CampaignFacts]](set)
-    for row in rows:
-        campaign = Campaign(**row)
-        found[campaign.brand_id].add(
-            CampaignFacts(
-                is_enabled=True,
-                starts_on=campaign.starts_on,
-                ends_on=campaign.ends_on,
-                hours=campaign.hours,
-            )
-        )
+    for brand_id, *schedule in rows.values_list("brand_id", *columns).distinct():
+        found[brand_id].add(_schedule(*schedule))
     return {brand_id: frozenset(campaigns) for brand_id, campaigns in found.items()}
+
+
+@lru_cache(maxsize=16_384)
+def _schedule(
+    starts_on: date | None, ends_on: date | None, opens: int, closes: int, weekly_hours: str | None
+) -> CampaignFacts:
+    campaign = Campaign(
+        allowed_start_hour=opens, allowed_end_hour=closes, weekly_hours=weekly_hours
+    )
+    return CampaignFacts(
+        is_enabled=True, starts_on=starts_on, ends_on=ends_on, hours=campaign.hours
+    )
 
 
 class _Ledger(NamedTuple):
@@ -105,7 +99,7 @@ def _pace(
     campaigns = opened.get(brand.pk, frozenset()) if brand.is_active else frozenset()
     first, last = month_start(today), _month_end(today)
     since = _since(today)
-    days = pacing.open_days(moment.zone, since, last, now, campaigns)
+    days = pacing.open_days(moment.zone, since, last, moment.day, campaigns)
     here = (today - since).days
     open_today = pacing.open_day(moment.day, campaigns)
     spending = Spending(

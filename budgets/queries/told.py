@@ -18,6 +18,9 @@ from budgets.queries import explain
 Write = Callable[[Decimal, str], str]
 """Writes an amount of a currency without its sign."""
 
+PLURAL = {"started": "started", "stopped": "stopped", "stays stopped": "stay stopped"}
+"""What several campaigns did."""
+
 STARTED_BY = {
     Cause.SPEND: "a correction of spend made room",
     Cause.SCHEDULE: "its hours began",
@@ -51,9 +54,11 @@ class Told:
         """The zone in a word: 'Berlin'."""
         return place_of(self.zone)
 
-    def again(self, now: datetime) -> str:
+    def again(self, now: datetime, *, count: int = 1) -> str:
         """Say when it runs again: 'runs again tomorrow 00:00'; empty when time alone does not do it."""
-        return f"runs again {when(self.again_at, self.zone, now)}" if self.again_at else ""
+        if self.again_at is None:
+            return ""
+        return f"{'runs' if count == 1 else 'run'} again {when(self.again_at, self.zone, now)}"
 
     def sentence(self, now: datetime) -> str:
         """Say all of it in one line of text."""

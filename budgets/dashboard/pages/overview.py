@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any, Generic, TypeVar
 
 from django.urls import reverse
@@ -29,6 +29,7 @@ from budgets.services import passes, rollover
 from budgets.services.access import Sight
 from django_celery_budget import schedule
 
+SHOWN_SUMS = 4
 SHOWN_NEEDS = 12
 SHOWN_OTHERS = 12
 SHOWN_CAMPAIGNS = 20
@@ -116,13 +117,17 @@ class CampaignLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeLine:
-    """One row of the log, in words."""
+    """One row of the log in words, or several that say the same of campaigns of one brand.
+
+    `others` are name and address of the campaigns beside the first.
+    """
 
     pk: int
     at: Stamp
     place: str
     campaign: str
     url: str
+    others: list[tuple[str, str]]
     brand: str
     brand_url: str
     verb: str
@@ -165,6 +170,7 @@ class Page:
     brands: int
     shown_brands: str
     sums: list[MoneyLine]
+    more_sums: list[MoneyLine]
     last_pass: LastPass
     needs: list[BrandLine]
     more_needs: int
@@ -206,6 +212,9 @@ def build(reader: Reader, wanted: Filter, *, admin_url: str = "") -> Page:
     found = dashboard.matching_campaigns(sight, wanted, SHOWN_CAMPAIGNS + 1)
     only = None if wanted.is_empty else [brand.pk for brand in proposed]
     changes = dashboard.last_changes(SHOWN_CHANGES, sight.brand_ids if only is None else only)
+    # The currencies of most brands first.
+    most = sorted(whole.sums.values(), key=lambda each: (-each.brands, each.currency))
+    sums = [_sums(reader, each) for each in most]
     troubles = health.troubled_brands(SHOWN_TROUBLES + 1, sight) if whole.troubled else []
     return Page(
         now=reader.now,
@@ -217,7 +226,8 @@ def build(reader: Reader, wanted: Filter, *, admin_url: str = "") -> Page:
         holds=_holds(reader, by_hold, wanted),
         brands=whole.brands,
         shown_brands=reader.number(whole.brands),
-        sums=[_sums(reader, whole.sums[currency]) for currency in sorted(whole.sums)],
+        sums=sums[:SHOWN_SUMS],
+        more_sums=sums[SHOWN_SUMS:],
         last_pass=_last_pass(reader.now),
         needs=[line for line in lines if line.needs],
         more_needs=len(pressing[SHOWN_NEEDS:]),
@@ -226,7 +236,7 @@ def build(reader: Reader, wanted: Filter, *, admin_url: str = "") -> Page:
         found=[_campaign(campaign) for campaign in found[:SHOWN_CAMPAIGNS]],
         has_more_found=len(found) > SHOWN_CAMPAIGNS,
         nothing="" if proposed or found else _nothing(wanted),
-        changes=[_change(reader, each) for each in told.tell(changes, reader.now, reader.amount)],
+        changes=_changes(reader, told.tell(changes, reader.now, reader.amount)),
         troubles=troubles[:SHOWN_TROUBLES],
         more_troubles=len(troubles) > SHOWN_TROUBLES,
         admin_url=admin_url,
@@ -479,14 +489,27 @@ def _coins(amounts: Sequence[Decimal | None], currency: str) -> list[Decimal | N
 def _campaign(campaign: Campaign) -> CampaignLine:
     return CampaignLine(
         name=campaign.name,
-        url=f"/campaigns/{campaign.pk}/",
+        url=_campaign_url(campaign),
         brand=campaign.brand.name,
         brand_url=f"/brands/{campaign.brand_id}/",
         state=state_of(campaign.hold),
     )
 
 
-def _change(reader: Reader, each: Told) -> ChangeLine:
+def _changes(reader: Reader, changes: Iterable[Told]) -> list[ChangeLine]:
+    """Say in one line what campaigns of a brand did together."""
+    return [_change(reader, list(alike)) for _, alike in groupby(changes, key=_as_said)]
+
+
+def _as_said(each: Told) -> Hashable:
+    change = each.change
+    when = change.at.replace(second=0, microsecond=0)
+    said = (each.verb, each.reason, each.figures, each.again_at, each.is_in_force)
+    return (change.campaign.brand_id, when, *said)
+
+
+def _change(reader: Reader, alike: Sequence[Told]) -> ChangeLine:
+    each = alike[0]
     change = each.change
     campaign = change.campaign
     return ChangeLine(
@@ -494,17 +517,25 @@ def _change(reader: Reader, each: Told) -> ChangeLine:
         at=reader.time(change.at, each.zone),
         place=each.place,
         campaign=campaign.name,
-        url=f"/campaigns/{campaign.pk}/",
+        url=_campaign_url(campaign),
+        others=[
+            (other.change.campaign.name, _campaign_url(other.change.campaign))
+            for other in alike[1:]
+        ],
         brand=campaign.brand.name,
         brand_url=f"/brands/{campaign.brand_id}/",
-        verb=each.verb,
+        verb=each.verb if len(alike) == 1 else told.PLURAL[each.verb],
         state=state_of(change.hold),
         reason=each.reason,
         figures=each.figures,
-        again=each.again(reader.now),
+        again=each.again(reader.now, count=len(alike)),
         again_at=reader.time(each.again_at, each.zone) if each.again_at else None,
         is_in_force=each.is_in_force,
     )
+
+
+def _campaign_url(campaign: Campaign) -> str:
+    return f"/campaigns/{campaign.pk}/"
 
 
 def _choices(whole: Whole, wanted: Filter) -> Choices:

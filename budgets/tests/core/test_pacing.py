@@ -44,7 +44,7 @@ def spending(
     open_today = day(*campaigns, now=now)
 
     def days(since: date, until: date) -> tuple[OpenDay, ...]:
-        return pacing.open_days(UTC_ZONE, since, until, now, campaigns)
+        return pacing.open_days(UTC_ZONE, since, until, local_day(UTC_ZONE, now), campaigns)
 
     spent = {hour: Decimal(str(amount)) for hour, amount in (by_hour or {}).items()}
     return Spending(
