@@ -202,7 +202,7 @@ def _through_the_day(
     campaign: Campaign, spent: Decimal, step: Decimal, day: LocalDay, now: datetime
 ) -> Iterator[SpendEvent]:
     """Yield what was spent of `spent` in each hour of today so far, where it may run in those hours."""
-    dice = random.Random(campaign.pk)  # noqa: S311  # its own: one campaign more moves no other
+    dice = random.Random(campaign.name)  # noqa: S311  # its own: one campaign more moves no other
     begun = [(begins, hour) for begins, hour in day.hours if begins <= now]
     weekday = day.date.weekday()
     opened = [each for each in begun if campaign.hours.is_open(weekday, each[1])] or begun
