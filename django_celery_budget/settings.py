@@ -463,6 +463,10 @@ def checked_networks(entries: list[str]) -> list[str]:
 WEBHOOK_ALLOWED_PRIVATE_HOSTS = checked_networks(env.words("WEBHOOK_ALLOWED_PRIVATE_HOSTS"))
 """Hosts and networks that webhooks may be sent to though they are private, at any port, also by http."""
 
+WEBHOOK_KEEP_DAYS = env.integer("WEBHOOK_KEEP_DAYS", 30, at_least=4, at_most=36_500)
+"""How long a delivery can be seen after its last attempt. Longer than its attempts take: these tell
+whether a receiver lives."""
+
 # --- Money -------------------------------------------------------------------------------------
 API_REQUESTS_PER_SECOND = env.integer(
     "API_REQUESTS_PER_SECOND", 1000, at_least=1, at_most=1_000_000

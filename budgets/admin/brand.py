@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -146,6 +147,17 @@ class BrandAdmin(EditingAdmin):
     def kept(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Keep every brand that has campaigns."""
         return rows.filter(Exists(Campaign.objects.filter(brand=OuterRef("pk"))))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete one as several."""
+        self.delete_queryset(request, Brand.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete them, locked first: meanwhile nobody chooses one for a key or a webhook."""
+        rows = Brand.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+        with transaction.atomic():
+            list(rows.locked().values_list("pk"))
+            rows.delete()
 
     @column("State", label={"active": "success", "off": "primary", "trouble": "danger"})
     def state(self, brand: Any) -> tuple[str, str]:

@@ -313,16 +313,28 @@ def check_brands() -> Check:
 
 
 def check_webhooks(now: datetime) -> Check:
-    """Warn of deliveries that nobody sent in time; a receiver that fails is not our failure."""
-    count, oldest = health.overdue_deliveries(now - DELIVERY_PATIENCE)
-    check = partial(Check, "webhooks", "Webhooks", value={"overdue": count})
-    if oldest is None:
+    """See that deliveries are sent when they are due.
+
+    One that failed waits for its next attempt and is not overdue; those that queue behind it are.
+    """
+    overdue = health.overdue_deliveries(now - DELIVERY_PATIENCE)
+    check = partial(Check, "webhooks", "Webhooks", value={"overdue": overdue.count})
+    if overdue.oldest is None:
         return check(Status.OK, "None is overdue.")
-    number = "1 delivery is" if count == 1 else f"{count:,} deliveries are"
+    number = "1 delivery is" if overdue.count == 1 else f"{overdue.count:,} deliveries are"
+    words = f"{number} overdue, the oldest for {in_words(now - overdue.oldest)}: receivers may not "
+    words += "know yet who must stop. "
+    if overdue.failing:
+        words += "These receivers fail and are asked one delivery at a time: "
+        words += (
+            f"{', '.join(overdue.failing)}. Mend them, or disable them in the admin. For others see"
+        )
+    else:
+        words += "See"
     return check(
-        Status.WARN,
-        f"{number} overdue, the oldest for {in_words(now - oldest)}. See in the admin that the "
-        "schedule has an enabled entry for budgets.tasks.deliver_webhooks, and the log of the worker.",
+        Status.FAIL,
+        f"{words} that worker and beat run, that the schedule in the admin has an enabled entry for "
+        "budgets.tasks.deliver_webhooks, and the log of the worker.",
     )
 
 

@@ -156,6 +156,10 @@ class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
         """Those whose time has come; of a killed sender as well, once its lease is over."""
         return self.pending().filter(due_at__lte=at)
 
+    def settled(self, until: datetime) -> Self:
+        """Those that are over since `until` or longer: `due_at` is then the end of the last lease."""
+        return self.exclude(state=DeliveryState.PENDING).filter(due_at__lte=until)
+
     def in_flight(self, at: datetime, lease: timedelta) -> Self:
         """Those that a sender holds; the length of a lease keeps the index from all that wait."""
         return self.pending().filter(is_sending=True, due_at__gt=at, due_at__lte=at + lease)
@@ -209,6 +213,12 @@ class WebhookDelivery(models.Model):
                 fields=["endpoint", "due_at"],
                 condition=Q(state=DeliveryState.PENDING),
                 name="webhook_delivery_of_endpoint",
+            ),
+            # Of what is over, the oldest: it is forgotten.
+            models.Index(
+                fields=["due_at"],
+                condition=~Q(state=DeliveryState.PENDING),
+                name="webhook_delivery_settled",
             ),
             models.Index(fields=["endpoint", "id"], name="webhook_delivery_list"),
         ]

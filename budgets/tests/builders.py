@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -144,6 +145,19 @@ def refuse(writing: str, table: str, when: str = "") -> None:
                 "AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$"
             )
             cursor.execute(f"CREATE TRIGGER refuse {refused} EXECUTE FUNCTION refuse()")
+
+
+@contextmanager
+def deleted_at_the_writing_of(table: str, brand: Brand) -> Iterator[None]:
+    """Delete `brand`, as somebody else does, just before a row of `table` is written."""
+
+    def first_delete(execute: Callable[..., Any], sql: str, *more: Any) -> Any:
+        if sql.startswith(f'INSERT INTO "{table}"'):
+            Brand.objects.filter(pk=brand.pk).delete()
+        return execute(sql, *more)
+
+    with connection.execute_wrapper(first_delete):
+        yield
 
 
 def state(campaign: Campaign) -> str:

@@ -24,7 +24,7 @@ class Checked:
     report: Report
     sums: list[ToDate]
     unknown: list[Unknown]
-    """Campaigns that are named and do not exist, in the order of the file."""
+    """Campaigns that are named and do not exist, in the order of the file: complained of, or skipped."""
 
 
 def check(
@@ -35,18 +35,20 @@ def check(
     decimal_mark: DecimalMark | None,
     day_order: DayOrder | None,
     rows: int | None,
+    skip_unknown: bool = False,
     now: datetime,
 ) -> Checked:
     """Read a report that was recognised; what is wrong with it goes to `complaints`.
 
     With none, `sums` can be recorded. `rows`: how many there should be, which also confirms a file
-    that may be cut. Raises `Unreadable` for what is no report, or too large.
+    that may be cut. `skip_unknown`: leave out campaigns that do not exist. Raises `Unreadable` for
+    what is no report, or too large.
     """
     report = reading.read(file, complaints.add, decimal_mark=decimal_mark, day_order=day_order)
     if report.is_read:
         files.check_end(report, rows, complaints)
     finder = Finder(now, brand=brand)
-    sums = sums_to_date(report.rows, finder, complaints, now)
+    sums = sums_to_date(report.rows, finder, complaints, now, skip_unknown=skip_unknown)
     if words := imports.too_much(sum(abs(one.micros) for one in sums)):
         complaints.add(0, words)
     return Checked(report, sums, finder.unknown(report.rows))

@@ -12,7 +12,8 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from budgets.health import checks
 from budgets.health.checks import Check, Status
 from budgets.models import Brand, Campaign, PassRecord, Spend
-from budgets.services import passes, webhooks
+from budgets.services import deliveries, passes, webhooks
+from budgets.services.outbound import Reply
 from budgets.tests.builders import make_webhook
 from budgets.tests.health.conftest import NOW
 from django_celery_budget.celery import app
@@ -218,17 +219,41 @@ def test_words_about_the_broker_name_the_setting_when_there_is_one(
 
 
 class TestWebhooks:
-    def test_a_delivery_that_nobody_sends_is_a_warning_after_a_quarter_of_an_hour(self) -> None:
+    def test_a_delivery_that_nobody_sends_is_red_after_a_quarter_of_an_hour(self) -> None:
         endpoint, _ = make_webhook(now=NOW)
         webhooks.test(endpoint, now=NOW)
 
         assert check("webhooks", after=15 * MINUTE - SECOND).status is Status.OK
         late = check("webhooks", after=16 * MINUTE)
-        assert late.status is Status.WARN
-        assert late.words.startswith("1 delivery is overdue, the oldest for 16 min.")
+        assert late.status is Status.FAIL
+        assert late.words.startswith("1 delivery is overdue, the oldest for 16 min:")
+        assert "an enabled entry for budgets.tasks.deliver_webhooks" in late.words
+        assert "receivers fail" not in late.words
 
         webhooks.test(endpoint, now=NOW)
         assert check("webhooks", after=16 * MINUTE).value == {"overdue": 2}
+
+    def test_it_is_green_again_when_they_are_sent(self) -> None:
+        endpoint, _ = make_webhook(now=NOW)
+        webhooks.test(endpoint, now=NOW)
+        assert check("webhooks", after=16 * MINUTE).status is Status.FAIL
+
+        deliveries.deliver(NOW + 16 * MINUTE, send=lambda *_: Reply(204))
+
+        assert check("webhooks", after=16 * MINUTE).status is Status.OK
+
+    def test_a_receiver_that_holds_up_its_own_is_named(self) -> None:
+        slow, _ = make_webhook(now=NOW, description="Slow Ltd")
+        prompt, _ = make_webhook(now=NOW, description="Prompt Ltd")
+        webhooks.test(slow, now=NOW)
+        deliveries.deliver(NOW, send=lambda *_: Reply(500))
+        for endpoint in (slow, prompt):
+            webhooks.test(endpoint, now=NOW)
+
+        words = check("webhooks", after=16 * MINUTE).words
+
+        assert "fail and are asked one delivery at a time: Slow Ltd. Mend them, or disable" in words
+        assert "Prompt Ltd" not in words
 
     def test_what_waits_for_a_disabled_endpoint_is_nobodys_fault(self) -> None:
         endpoint, _ = make_webhook(now=NOW)

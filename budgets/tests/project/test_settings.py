@@ -134,6 +134,7 @@ class TestSecretKey:
         ({"DEBUG": "maybe"}, "DEBUG='maybe' is neither yes nor no"),
         ({"LOG_FORMAT": "yaml"}, "LOG_FORMAT='yaml' is unknown: say console or json"),
         ({"SPEND_MAX_AGE_DAYS": "0"}, "SPEND_MAX_AGE_DAYS='0' must be a whole number from 1 to"),
+        ({"WEBHOOK_KEEP_DAYS": "3"}, "WEBHOOK_KEEP_DAYS='3' must be a whole number from 4 to"),
         ({"CSRF_TRUSTED_ORIGINS": "a.example"}, "CSRF_TRUSTED_ORIGINS: 'a.example' lacks its sch"),
         ({"ALLOWED_HOSTS": "https://a.example"}, "'https://a.example' is no bare host name"),
         ({"ALLOWED_HOSTS": "a.example:8000"}, "without scheme, port or path"),
