@@ -12,12 +12,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
-<<<<<<< HEAD
-from budgets.models import Brand, PassRecord, Spend, WebhookDelivery
-from budgets.services.access import Sight
-=======
 from budgets.models import Brand, PassRecord, Spend, WebhookDelivery, WebhookEndpoint
->>>>>>> 887eba48f85d32a6586b356ba2a9463b3593dc46
+from budgets.services.access import Sight
 from budgets.services.counting import EARLIEST_ZONE
 
 COUNTED_UP_TO = 10_000
