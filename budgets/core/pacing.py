@@ -22,7 +22,6 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from functools import lru_cache
-from itertools import dropwhile
 from zoneinfo import ZoneInfo
 
 from budgets.core import periods
@@ -252,7 +251,8 @@ def present_rate(day: OpenDay, by_slot: Sequence[Decimal], now: datetime) -> Dec
 
 def usual_rate(recent: Sequence[OpenDay], by_day: Mapping[date, Decimal]) -> Decimal | None:
     """Return what an open hour spent on the last full days; ``None``: nothing, or nothing was open."""
-    begun = list(dropwhile(lambda day: not by_day.get(day.date), recent))
+    spent_on = (place for place, day in enumerate(recent) if by_day.get(day.date))
+    begun = recent[next(spent_on, len(recent)) :]
     spent = sum((by_day.get(day.date, Decimal(0)) for day in begun), Decimal(0))
     return _rate(spent, sum((day.open_time for day in begun), _NOTHING))
 

@@ -31,24 +31,27 @@
   // Where the page names its parts (`data-part`, each with an id), only those that differ are put in
   // place: what somebody reads, marks or has opened elsewhere is not touched. Compared is what the
   // server wrote, for charts and open tables change the page itself.
-  const partsOf = (root) => [...root.querySelectorAll("[data-part]")];
-  const written = (part) => part.outerHTML;
-  let parts = new Map(partsOf(region).map((part) => [part.id, written(part)]));
+  const read = (root) => {
+    const parts = new Map();
+    for (const part of root.querySelectorAll("[data-part]")) parts.set(part.id, part.outerHTML);
+    const rest = root.cloneNode(true);
+    for (const part of rest.querySelectorAll("[data-part]")) part.replaceWith(part.id);
+    for (const each of rest.querySelectorAll("[data-summary]")) delete each.dataset.summary;
+    return { parts, rest: rest.innerHTML.trim() };
+  };
+  let written = read(region);
 
   const putInPlace = (answer) => {
-    const fresh = partsOf(answer);
-    const known = partsOf(region).map((part) => part.id);
-    const isSame = fresh.length > 0 && fresh.map((part) => part.id).join() === known.join();
-    const before = parts;
-    parts = new Map(fresh.map((part) => [part.id, written(part)]));
-    if (!isSame) return false;
+    const before = written;
+    written = read(answer);
+    if (!written.parts.size || written.rest !== before.rest) return false;
     const focused = document.activeElement?.id;
-    for (const part of fresh) {
-      if (before.get(part.id) === written(part)) continue;
-      const old = document.getElementById(part.id);
+    for (const [id, html] of written.parts) {
+      if (before.parts.get(id) === html) continue;
+      const old = document.getElementById(id);
       const isOpen = [...old.querySelectorAll("details[id][open]")].map((each) => each.id);
-      old.replaceWith(document.adoptNode(part));
-      for (const id of isOpen) document.getElementById(id)?.setAttribute("open", "");
+      old.replaceWith(document.adoptNode(answer.querySelector(`#${CSS.escape(id)}`)));
+      for (const each of isOpen) document.getElementById(each)?.setAttribute("open", "");
     }
     if (focused && document.activeElement?.id !== focused) {
       document.getElementById(focused)?.focus({ preventScroll: true });
@@ -61,10 +64,12 @@
   region.addEventListener("htmx:beforeSwap", (event) => {
     opened = [...region.querySelectorAll("details[id][open]")].map((each) => each.id);
     if (!event.detail.shouldSwap) return;
-    const answer = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
-    if (!putInPlace(answer)) return;
+    const answer = document.createElement("template");
+    answer.innerHTML = `<div>${event.detail.serverResponse}</div>`;
+    const root = answer.content.firstElementChild;
+    if (!putInPlace(root)) return;
     event.detail.shouldSwap = false;
-    finish(answer.querySelector("[data-summary]"));
+    finish(root.querySelector("[data-summary]"));
   });
 
   region.addEventListener("htmx:afterSwap", () => {

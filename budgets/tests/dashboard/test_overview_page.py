@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from babel import Locale
@@ -36,7 +37,7 @@ def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "_wholes", page._Kept())
 
 
-def make_brand(name: str, spent: int | str = 0, **fields: object) -> Brand:
+def make_brand(name: str, spent: int | str = 0, **fields: Any) -> Brand:
     """Create a brand with a daily budget of 100 and one campaign that spent, evenly so far."""
     brand = builders.make_brand(name=name, **{"daily_budget": 100, "currency": "EUR", **fields})
     campaign = builders.make_campaign(brand, name=f"Search {name}")
@@ -46,7 +47,7 @@ def make_brand(name: str, spent: int | str = 0, **fields: object) -> Brand:
     return brand
 
 
-def evenly(name: str, hourly: int, hours: int = 15, **fields: object) -> Brand:
+def evenly(name: str, hourly: int, hours: int = 15, **fields: Any) -> Brand:
     """Create a brand whose campaign spent `hourly` in each of the last `hours` hours."""
     brand = make_brand(name, **fields)
     for ago in range(hours):

@@ -4,12 +4,14 @@ A search among a million names reads all of them otherwise (0.3 s). The extensio
 and needs no superuser since version 13; where it is not installed, or not allowed, searches stay slow.
 """
 
+from django.apps.registry import Apps
 from django.db import DatabaseError, migrations, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 TABLES = ("budgets_brand", "budgets_campaign")
 
 
-def add(apps, schema_editor):
+def add(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     if schema_editor.connection.vendor != "postgresql":
         return
     try:
@@ -27,7 +29,7 @@ def add(apps, schema_editor):
         schema_editor.execute(f"ANALYZE {table}")
 
 
-def remove(apps, schema_editor):
+def remove(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     if schema_editor.connection.vendor == "postgresql":
         for table in TABLES:
             schema_editor.execute(f"DROP INDEX IF EXISTS {table}_name_part")
@@ -35,7 +37,7 @@ def remove(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0010_spend_archive"),
+        ("budgets", "0011_settled_deliveries"),
     ]
 
     operations = [migrations.RunPython(add, remove, elidable=False)]
