@@ -88,6 +88,8 @@ class OpenDay:
         """Return the open time that lies before `now`."""
         if now <= self.slots[0].begins:
             return _NOTHING
+        if now >= self.slots[-1].ends:
+            return self.open_time
         return sum((slot.until(now) for slot in self.slots), _NOTHING)
 
     def slot_at(self, instant: datetime) -> int:

@@ -29,18 +29,15 @@ _DAY = timedelta(days=1)
 class BrandPace:
     """A brand at a moment: what it spends today by the hour and in this month by the day, and its pace.
 
-    `campaigns` are the distinct schedules of those that are switched on.
+    `campaigns` are the distinct schedules of those that are switched on; `needs` says why a person
+    should look at it, the most pressing reason first.
     """
 
     moment: Moment
     campaigns: frozenset[CampaignFacts]
     spending: Spending
     pace: Pace
-
-    @property
-    def needs(self) -> tuple[Need, ...]:
-        """Why a person should look at the brand, the most pressing reason first."""
-        return pacing.needs(self.spending, self.pace)
+    needs: tuple[Need, ...]
 
     @property
     def month(self) -> tuple[OpenDay, ...]:
@@ -113,11 +110,13 @@ def _pace(
         purse=moment.purse,
     )
     decimals = get_currency_precision(brand.currency)
+    pace = pacing.pace(spending, decimals=decimals)
     return BrandPace(
         moment=moment,
         campaigns=campaigns,
         spending=spending,
-        pace=pacing.pace(spending, decimals=decimals),
+        pace=pace,
+        needs=pacing.needs(spending, pace),
     )
 
 

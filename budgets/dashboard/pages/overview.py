@@ -37,8 +37,8 @@ SHOWN_CHANGES = 20
 SHOWN_TROUBLES = 5
 
 MANY_CAMPAIGNS = 200_000
-KEPT_SECONDS = 10.0
-"""With so many campaigns the counts and sums of the whole are kept for two refreshes of the page:
+KEPT_SECONDS = 15.0
+"""With so many campaigns the counts and sums of the whole are kept for three refreshes of the page:
 counting a million takes 0.1 s, and every open page asks for it."""
 
 T = TypeVar("T")

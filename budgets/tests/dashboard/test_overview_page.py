@@ -407,7 +407,7 @@ def test_the_number_of_statements_does_not_grow_with_the_data(wanted: Filter, mo
     assert few == many <= most
 
 
-def test_counts_of_very_many_campaigns_are_kept_for_two_refreshes(
+def test_counts_of_very_many_campaigns_are_kept_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     brand = make_brand("Acme", 50)
