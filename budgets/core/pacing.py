@@ -20,8 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
+from enum import StrEnum
 from functools import lru_cache
-from itertools import dropwhile
 from zoneinfo import ZoneInfo
 
 from budgets.core import periods
@@ -44,6 +44,12 @@ FAR_BEHIND = Decimal("0.5")
 
 SETTLED = Decimal("0.25")
 """… once this share of the plan's time is over: what one report more would put right is not news."""
+
+DAY_SOON = 2 * HOUR
+"""A daily budget that is reached within this time, at the present rate, is about to be reached."""
+
+MONTH_SOON = timedelta(days=2)
+"""The same of a monthly budget."""
 
 _INSTANT = timedelta(microseconds=1)
 _NOTHING = timedelta(0)
@@ -69,18 +75,21 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class OpenDay:
-    """A local day of a brand by its hours: 23, 24 or 25 of them, those open and the others."""
+    """A local day of a brand by its hours, and how long anything is open in them.
+
+    There are 23, 24 or 25 slots, those that are open and the others.
+    """
 
     date: date
     slots: tuple[Slot, ...]
-
-    @property
-    def open_time(self) -> timedelta:
-        """How long anything is open on this day."""
-        return sum((slot.until(slot.ends) for slot in self.slots), _NOTHING)
+    open_time: timedelta
 
     def until(self, now: datetime) -> timedelta:
         """Return the open time that lies before `now`."""
+        if now <= self.slots[0].begins:
+            return _NOTHING
+        if now >= self.slots[-1].ends:
+            return self.open_time
         return sum((slot.until(now) for slot in self.slots), _NOTHING)
 
     def slot_at(self, instant: datetime) -> int:
@@ -115,6 +124,17 @@ class Spending:
     by_slot: Sequence[Decimal]
     by_day: Mapping[date, Decimal]
     purse: Purse
+
+
+class Need(StrEnum):
+    """Why a person should look at a brand, the most pressing reason first."""
+
+    MONTH_REACHED = "month_reached"
+    DAY_REACHED = "day_reached"
+    MONTH_SOON = "month_soon"
+    DAY_SOON = "day_soon"
+    DAY_BEHIND = "day_behind"
+    MONTH_BEHIND = "month_behind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,21 +185,46 @@ def pace(spending: Spending, *, decimals: int = 2) -> Pace:
     )
 
 
+def needs(spending: Spending, pace: Pace) -> tuple[Need, ...]:
+    """Return every reason to look at a brand, the most pressing first; none: it needs nobody.
+
+    Only of brands of which something may run today. A budget that is reached as the day's open time, or
+    the month, comes to its end is what was planned, so that only reaching it earlier counts.
+    """
+    purse, now, today = spending.purse, spending.now, spending.today
+    if not today.open_time:
+        return ()
+    left = _time_left(spending)
+    last_hour = today.after(now, left - HOUR) if left > HOUR else now
+    last_day = spending.ahead[-1].slots[0].begins if spending.ahead else now
+    applies = {
+        Need.MONTH_REACHED: purse.month_is_spent,
+        Need.DAY_REACHED: purse.day_is_spent,
+        Need.MONTH_SOON: _is_before(pace.month_reached_at, now + MONTH_SOON, last_day),
+        Need.DAY_SOON: _is_before(pace.day_reached_at, now + DAY_SOON, last_hour),
+        Need.DAY_BEHIND: pace.is_day_far_behind,
+        Need.MONTH_BEHIND: pace.is_month_far_behind,
+    }
+    return tuple(need for need in Need if applies[need])
+
+
+def _is_before(instant: datetime | None, *latest: datetime | None) -> bool:
+    return instant is not None and all(each is not None and instant < each for each in latest)
+
+
 def open_day(day: LocalDay, campaigns: Iterable[CampaignFacts]) -> OpenDay:
     """Return the hours of `day`, open where any of the campaigns is."""
-    opened = 0
-    for campaign in campaigns:
-        opened |= _open_hours(campaign, day.date)
-    return _open_day(day, opened)
+    return _open_day(day, _opened(frozenset(campaigns), day.date))
 
 
 def open_days(
-    zone: ZoneInfo, first: date, last: date, now: datetime, campaigns: Iterable[CampaignFacts]
+    zone: ZoneInfo, first: date, last: date, today: LocalDay, campaigns: Iterable[CampaignFacts]
 ) -> tuple[OpenDay, ...]:
-    """Return the days of `zone` from `first` to `last`, both included; none when `first` is later."""
-    distinct = frozenset(campaigns)
-    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
-    return tuple(open_day(periods.day_of(zone, day, now), distinct) for day in days)
+    """Return the days of `zone` from `first` to `last`, both included; none when `first` is later.
+
+    `today` is the day that is now.
+    """
+    return _open_days(zone, first, last, today.starts_at, frozenset(campaigns))
 
 
 def planned(budget: Decimal | None, day: OpenDay, now: datetime) -> Decimal | None:
@@ -208,7 +253,8 @@ def present_rate(day: OpenDay, by_slot: Sequence[Decimal], now: datetime) -> Dec
 
 def usual_rate(recent: Sequence[OpenDay], by_day: Mapping[date, Decimal]) -> Decimal | None:
     """Return what an open hour spent on the last full days; ``None``: nothing, or nothing was open."""
-    begun = list(dropwhile(lambda day: not by_day.get(day.date), recent))
+    spent_on = (place for place, day in enumerate(recent) if by_day.get(day.date))
+    begun = recent[next(spent_on, len(recent)) :]
     spent = sum((by_day.get(day.date, Decimal(0)) for day in begun), Decimal(0))
     return _rate(spent, sum((day.open_time for day in begun), _NOTHING))
 
@@ -218,6 +264,23 @@ def is_far_behind(spent: Decimal, plan: Decimal | None, budget: Decimal | None) 
     if not plan or not budget:
         return False
     return plan >= SETTLED * budget and spent < FAR_BEHIND * plan
+
+
+@lru_cache(maxsize=4096)
+def _open_days(
+    zone: ZoneInfo, first: date, last: date, now: datetime, campaigns: frozenset[CampaignFacts]
+) -> tuple[OpenDay, ...]:
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return tuple(open_day(periods.day_of(zone, day, now), campaigns) for day in days)
+
+
+@lru_cache(maxsize=65_536)
+def _opened(campaigns: frozenset[CampaignFacts], today: date) -> int:
+    """Return the hours of a local date in which any of these campaigns is open, one bit each."""
+    opened = 0
+    for campaign in campaigns:
+        opened |= _open_hours(campaign, today)
+    return opened
 
 
 @lru_cache(maxsize=65_536)
@@ -235,14 +298,12 @@ def _open_hours(campaign: CampaignFacts, today: date) -> int:
 @lru_cache(maxsize=16_384)
 def _open_day(day: LocalDay, opened: int) -> OpenDay:
     ends = [begins for begins, _ in day.hours[1:]] + [day.ends_at]
-    return OpenDay(
-        day.date,
-        tuple(
-            Slot(begins, min(begins + HOUR, until), hour, bool(opened >> hour & 1))
-            for (first, hour), until in zip(day.hours, ends, strict=True)
-            for begins in _hourly(first, until)
-        ),
+    slots = tuple(
+        Slot(begins, min(begins + HOUR, until), hour, bool(opened >> hour & 1))
+        for (first, hour), until in zip(day.hours, ends, strict=True)
+        for begins in _hourly(first, until)
     )
+    return OpenDay(day.date, slots, sum((slot.until(slot.ends) for slot in slots), _NOTHING))
 
 
 def _hourly(begins: datetime, ends: datetime) -> Iterator[datetime]:
@@ -267,7 +328,7 @@ def _day_end(spending: Spending, rate: Decimal | None) -> Decimal | None:
     purse = spending.purse
     if purse.day_is_spent or purse.month_is_spent:
         return purse.spent_today
-    return None if rate is None else purse.spent_today + rate * _hours(_time_left(spending))
+    return None if rate is None else purse.spent_today + rate * hours(_time_left(spending))
 
 
 def _month_end(spending: Spending, rate: Decimal | None, usual: Decimal | None) -> Decimal | None:
@@ -306,7 +367,7 @@ def _walk(
     steps += [(day, then_rate, _room(purse.daily_budget, Decimal(0))) for day in spending.ahead]
     for day, hourly, most in steps:
         left = day.open_time - day.until(spending.now)
-        more = hourly * _hours(left)
+        more = hourly * hours(left)
         more = more if most is None else min(more, most)
         if limit is not None and reached_at is None and spent < limit <= spent + more:
             reached_at = _instant(day, spending.now, limit - spent, hourly)
@@ -333,7 +394,7 @@ def _room(budget: Decimal | None, spent: Decimal) -> Decimal | None:
 
 def _instant(day: OpenDay, now: datetime, amount: Decimal, rate: Decimal) -> datetime | None:
     """Return when `amount` more is spent on `day`; ``None``: not on this day."""
-    if amount > rate * _hours(day.open_time):
+    if amount > rate * hours(day.open_time):
         return None
     return day.after(now, int(amount / rate * (HOUR // _INSTANT)) * _INSTANT)
 
@@ -354,10 +415,11 @@ def _open(days: Iterable[OpenDay]) -> int:
 
 
 def _rate(spent: Decimal, time: timedelta) -> Decimal | None:
-    return spent / _hours(time) if spent > 0 and time else None
+    return spent / hours(time) if spent > 0 and time else None
 
 
-def _hours(span: timedelta) -> Decimal:
+def hours(span: timedelta) -> Decimal:
+    """Return a span of time in hours."""
     return _share(span, HOUR)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from babel.numbers import get_currency_precision
@@ -14,7 +15,7 @@ from django.db import connection
 
 from budgets.core import money, pacing
 from budgets.core.decision import CampaignFacts
-from budgets.core.pacing import OpenDay, Pace, Spending
+from budgets.core.pacing import Need, OpenDay, Pace, Spending
 from budgets.core.periods import GRID, month_start
 from budgets.models import Campaign, Spend, sets
 from budgets.services.rollover import Moment
@@ -28,13 +29,15 @@ _DAY = timedelta(days=1)
 class BrandPace:
     """A brand at a moment: what it spends today by the hour and in this month by the day, and its pace.
 
-    `campaigns` are the distinct schedules of those that are switched on.
+    `campaigns` are the distinct schedules of those that are switched on; `needs` says why a person
+    should look at it, the most pressing reason first.
     """
 
     moment: Moment
     campaigns: frozenset[CampaignFacts]
     spending: Spending
     pace: Pace
+    needs: tuple[Need, ...]
 
     @property
     def month(self) -> tuple[OpenDay, ...]:
@@ -59,31 +62,24 @@ def schedules(brand_ids: Iterable[int]) -> dict[int, frozenset[CampaignFacts]]:
 
     As far as the calendar is concerned: what is spent is left out.
     """
-    rows = (
-        Campaign.objects.filter(brand_id__among=brand_ids, is_enabled=True)
-        .values(
-            "brand_id",
-            "starts_on",
-            "ends_on",
-            "allowed_start_hour",
-            "allowed_end_hour",
-            "weekly_hours",
-        )
-        .order_by()
-        .distinct()
-    )
+    rows = Campaign.objects.filter(brand_id__among=brand_ids, is_enabled=True).order_by()
+    columns = ("starts_on", "ends_on", "allowed_start_hour", "allowed_end_hour", "weekly_hours")
     found = defaultdict[int, set[CampaignFacts]](set)
-    for row in rows:
-        campaign = Campaign(**row)
-        found[campaign.brand_id].add(
-            CampaignFacts(
-                is_enabled=True,
-                starts_on=campaign.starts_on,
-                ends_on=campaign.ends_on,
-                hours=campaign.hours,
-            )
-        )
+    for brand_id, *schedule in rows.values_list("brand_id", *columns).distinct():
+        found[brand_id].add(_schedule(*schedule))
     return {brand_id: frozenset(campaigns) for brand_id, campaigns in found.items()}
+
+
+@lru_cache(maxsize=16_384)
+def _schedule(
+    starts_on: date | None, ends_on: date | None, opens: int, closes: int, weekly_hours: str | None
+) -> CampaignFacts:
+    campaign = Campaign(
+        allowed_start_hour=opens, allowed_end_hour=closes, weekly_hours=weekly_hours
+    )
+    return CampaignFacts(
+        is_enabled=True, starts_on=starts_on, ends_on=ends_on, hours=campaign.hours
+    )
 
 
 class _Ledger(NamedTuple):
@@ -100,7 +96,7 @@ def _pace(
     campaigns = opened.get(brand.pk, frozenset()) if brand.is_active else frozenset()
     first, last = month_start(today), _month_end(today)
     since = _since(today)
-    days = pacing.open_days(moment.zone, since, last, now, campaigns)
+    days = pacing.open_days(moment.zone, since, last, moment.day, campaigns)
     here = (today - since).days
     open_today = pacing.open_day(moment.day, campaigns)
     spending = Spending(
@@ -114,11 +110,13 @@ def _pace(
         purse=moment.purse,
     )
     decimals = get_currency_precision(brand.currency)
+    pace = pacing.pace(spending, decimals=decimals)
     return BrandPace(
         moment=moment,
         campaigns=campaigns,
         spending=spending,
-        pace=pacing.pace(spending, decimals=decimals),
+        pace=pace,
+        needs=pacing.needs(spending, pace),
     )
 
 

@@ -16,14 +16,16 @@ from budgets.core import pacing
 from budgets.core.decision import Hold, Purse
 from budgets.core.durations import in_words
 from budgets.core.pacing import OpenDay
+from budgets.dashboard.bars import NEAR
 from budgets.dashboard.charts import Chart, Series
-from budgets.dashboard.pages.overview import KINDS, NEAR, RUNNING, State
 from budgets.dashboard.reader import Reader, Stamp
+from budgets.dashboard.states import KINDS, State
 from budgets.models import Brand, Campaign, StatusChange
 from budgets.models.campaign import HOLD_LABELS
 from budgets.queries import brand as queries
 from budgets.queries import pacing as paces
 from budgets.queries.brand import Order, Wanted
+from budgets.queries.dashboard import RUNNING
 from budgets.queries.explain import decided_by, hours_in_words
 from budgets.queries.pacing import BrandPace
 from budgets.services import rollover

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from budgets.core import pacing
 from budgets.core.dayparting import Hours
 from budgets.core.decision import CampaignFacts, Purse
-from budgets.core.pacing import HOUR, OpenDay, Pace, Spending
+from budgets.core.pacing import HOUR, Need, OpenDay, Pace, Spending
 from budgets.core.periods import day_of, local_day, month_start, zone_named
 from budgets.tests.builders import at
 
@@ -44,7 +44,7 @@ def spending(
     open_today = day(*campaigns, now=now)
 
     def days(since: date, until: date) -> tuple[OpenDay, ...]:
-        return pacing.open_days(UTC_ZONE, since, until, now, campaigns)
+        return pacing.open_days(UTC_ZONE, since, until, local_day(UTC_ZONE, now), campaigns)
 
     spent = {hour: Decimal(str(amount)) for hour, amount in (by_hour or {}).items()}
     return Spending(
@@ -383,3 +383,52 @@ class TestFarBehind:
         found = pace(purse(daily_budget=100, monthly_budget=900, spent_this_month=200))
 
         assert (found.is_day_far_behind, found.is_month_far_behind) == (True, False)
+
+
+class TestNeeds:
+    @staticmethod
+    def of(purse: Purse, *campaigns: CampaignFacts, **known: object) -> list[Need]:
+        found = spending(purse, *(campaigns or (ALL_DAY,)), **known)  # type: ignore[arg-type]  # as above
+        return list(pacing.needs(found, pacing.pace(found)))
+
+    def test_a_brand_on_its_plan_needs_nobody(self) -> None:
+        assert self.of(purse(daily_budget=120, spent_today=60), by_hour=EVENLY) == []
+
+    def test_reached_budgets_come_first(self) -> None:
+        both = purse(daily_budget=1, monthly_budget=1, spent_today=1, spent_this_month=1)
+
+        assert self.of(both) == [Need.MONTH_REACHED, Need.DAY_REACHED]
+
+    def test_who_reaches_the_days_budget_within_two_hours_is_about_to(self) -> None:
+        assert self.of(purse(daily_budget=69, spent_today=60), by_hour=EVENLY) == [Need.DAY_SOON]
+        assert self.of(purse(daily_budget=70, spent_today=60), by_hour=EVENLY) == []
+
+    def test_but_not_who_reaches_it_as_the_day_ends(self) -> None:
+        closing = campaign(0, 14)
+
+        assert self.of(purse(daily_budget=64, spent_today=60), closing, by_hour=EVENLY) == [
+            Need.DAY_SOON
+        ]
+        assert self.of(purse(daily_budget=66, spent_today=60), closing, by_hour=EVENLY) == []
+
+    def test_who_reaches_the_months_budget_within_two_days_is_about_to(self) -> None:
+        for budget, needs in ((495, [Need.MONTH_SOON]), (496, [])):
+            money = purse(monthly_budget=budget, spent_this_month=400)
+            assert self.of(money, by_day=WEEK) == needs
+
+    def test_but_not_on_the_months_last_day(self) -> None:
+        money, eve = purse(monthly_budget=460, spent_this_month=400), at("2026-11-29T12:00Z")
+        week = {date(2026, 11, number): Decimal(48) for number in range(22, 29)}
+
+        assert self.of(money, by_day=week, now=eve) == []
+
+    def test_who_is_far_behind_needs_somebody(self) -> None:
+        assert self.of(purse(daily_budget=100, monthly_budget=900)) == [
+            Need.DAY_BEHIND,
+            Need.MONTH_BEHIND,
+        ]
+
+    def test_where_nothing_may_run_today_nobody_can_do_anything(self) -> None:
+        assert (
+            self.of(purse(daily_budget=1, spent_today=1), campaign(ends_on=date(2026, 11, 9))) == []
+        )
