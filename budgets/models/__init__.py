@@ -3,7 +3,7 @@
 from budgets.models.api_key import ApiKey, Scope
 from budgets.models.brand import Brand
 from budgets.models.campaign import Campaign, CampaignCannotMove
-from budgets.models.fields import AmountRefused, MoneyField
+from budgets.models.fields import AmountRefused, HoursRefused, MoneyField, WeeklyHoursField
 from budgets.models.idempotent_answer import IdempotentAnswer
 from budgets.models.pass_record import PassRecord
 from budgets.models.spend import AppendOnly, Spend
@@ -26,6 +26,7 @@ __all__ = [
     "CampaignCannotMove",
     "Cause",
     "DeliveryState",
+    "HoursRefused",
     "IdempotentAnswer",
     "MoneyField",
     "PassRecord",
@@ -37,4 +38,5 @@ __all__ = [
     "WebhookDelivery",
     "WebhookEndpoint",
     "WebhookEvent",
+    "WeeklyHoursField",
 ]
