@@ -297,6 +297,7 @@ UNFOLD = {
     "SITE_TITLE": "Budget Guardian",
     "SITE_HEADER": "Budget Guardian",
     "SITE_URL": "/",
+    "DASHBOARD_CALLBACK": "budgets.admin.people.index",
     "SITE_SYMBOL": "shield",
     "SITE_FAVICONS": [
         {

@@ -17,7 +17,7 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, RadioFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from budgets.admin import figures
-from budgets.admin.base import Form, column
+from budgets.admin.base import Form, column, person_of
 from budgets.admin.editing import EditingAdmin
 from budgets.admin.figures import Figure, html
 from budgets.core.durations import in_words
@@ -120,6 +120,7 @@ class BrandAdmin(EditingAdmin):
     """Brands."""
 
     form = BrandForm
+    brand_key = "pk"
     fieldsets = (
         (None, {"fields": ("name", "is_active")}),
         ("Budgets", {"fields": (("daily_budget", "monthly_budget"), "currency")}),
@@ -142,6 +143,10 @@ class BrandAdmin(EditingAdmin):
         for brand in rows:
             brand.figures = BrandFigures.of(brand, moments.get(brand.pk), now)
             brand.count = counts.get(brand.pk, CampaignCount())
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Let nobody make a brand who would not see it then."""
+        return not person_of(request).is_restricted and bool(super().has_add_permission(request))
 
     def kept(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Keep every brand that has campaigns."""

@@ -28,10 +28,10 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from budgets.admin.base import Admin, moved_in_words
+from budgets.admin.base import Admin, moved_in_words, person_of
 from budgets.admin.figures import badge
 from budgets.core import money
-from budgets.models import Brand, Campaign, Spend, WaitingReport
+from budgets.models import Campaign, Spend, WaitingReport
 from budgets.queries.explain import amount
 from budgets.services import files
 from budgets.services.files import Complaints, Unreadable, counted
@@ -178,7 +178,7 @@ class ImportPages(Admin):
             raise PermissionDenied
         now = timezone.now()
         found = waiting.find(token, _user(request), now=now)
-        if found is None:
+        if found is None or not _is_seen(request, found):
             return self._entrance(request, ReportForm(), problems=[GONE], status=404)
         if request.method != "POST":
             return self._result(request, found) if found.outcome else self._preview(request, found)
@@ -202,7 +202,7 @@ class ImportPages(Admin):
             return self._entrance(request, form, status=400)
         complaints = Complaints()
         try:
-            checked = self._checked(form, complaints)
+            checked = self._checked(request, form, complaints)
         except Unreadable as error:
             return self._entrance(request, form, problems=[f"The file {error}."], status=400)
         sums, source = checked.sums, checked.report.platform.source
@@ -220,7 +220,7 @@ class ImportPages(Admin):
         kept = waiting.keep(_user(request), summary, sums, now=timezone.now())
         return HttpResponseRedirect(reverse("admin:budgets_spend_waiting_report", args=[kept.pk]))
 
-    def _checked(self, form: ReportForm, complaints: Complaints) -> Checked:
+    def _checked(self, request: HttpRequest, form: ReportForm, complaints: Complaints) -> Checked:
         data = form.cleaned_data
         upload: Any = data["file"]
         head = upload.read(files.HEAD)
@@ -239,6 +239,7 @@ class ImportPages(Admin):
             day_order=DayOrder(data["day_order"]) if data["day_order"] else None,
             rows=data["rows"],
             now=timezone.now(),
+            sight=person_of(request),
         )
 
     def _record(self, request: HttpRequest, report: WaitingReport) -> None:
@@ -295,7 +296,7 @@ class ImportPages(Admin):
         **context: Any,
     ) -> HttpResponse:
         brands = (
-            Brand.objects.order_by("name").values_list("name", flat=True)[:NAMED]
+            person_of(request).brands().order_by("name").values_list("name", flat=True)[:NAMED]
             if request.user.has_perm("budgets.view_brand")
             else ()
         )
@@ -326,7 +327,7 @@ class ImportPages(Admin):
         context = {
             **_shown(summary, waiting.sums_of(report)),
             "is_foreseen": summary.paused is not None,
-            "pausing": _campaigns(summary.paused or ()),
+            "pausing": _campaigns(request, summary.paused or ()),
             "would_move": moved_in_words(summary.paused or (), summary.resumed or ()),
             "is_being_recorded": report.confirmed_at is not None,
         }
@@ -337,8 +338,8 @@ class ImportPages(Admin):
         context = {
             "summary": waiting.summary_of(report),
             "outcome": outcome,
-            "paused": _campaigns(outcome["paused"]),
-            "resumed": _campaigns(outcome["resumed"]),
+            "paused": _campaigns(request, outcome["paused"]),
+            "resumed": _campaigns(request, outcome["resumed"]),
         }
         return self._page(request, "import_result", "Recorded", context)
 
@@ -363,6 +364,14 @@ class ImportPages(Admin):
 def _user(request: HttpRequest) -> int:
     user: Any = request.user  # The admin lets nobody in who has no key.
     return int(user.pk)
+
+
+def _is_seen(request: HttpRequest, report: WaitingReport) -> bool:
+    """Tell whether all of a report still exists for who uploaded it: they may see less since."""
+    if not person_of(request).is_restricted:
+        return True
+    ids = {one.campaign_id for one in waiting.sums_of(report)}
+    return person_of(request).campaigns().filter(pk__among=ids).count() == len(ids)
 
 
 def on_the_page(words: str) -> str:
@@ -425,8 +434,9 @@ def _amount(micros: int) -> str:
     return amount(money.from_micros(micros))
 
 
-def _campaigns(ids: Iterable[int]) -> list[tuple[Campaign, tuple[str, str]]]:
-    rows = Campaign.objects.filter(pk__among=list(ids)).select_related("brand")
+def _campaigns(request: HttpRequest, ids: Iterable[int]) -> list[tuple[Campaign, tuple[str, str]]]:
+    seen = person_of(request).campaigns()
+    rows = seen.filter(pk__among=list(ids)).select_related("brand")
     return [(row, badge(row.hold) if row.hold else ("", "")) for row in rows.order_by("pk")[:NAMED]]
 
 
@@ -434,7 +444,8 @@ def _with_links(request: HttpRequest, unknown: list[Unknown]) -> list[tuple[Unkn
     if not request.user.has_perm("budgets.add_campaign"):
         return [(one, "") for one in unknown]
     names = {one.brand for one in unknown}
-    brands = dict(Brand.objects.filter(name__in=names).values_list("name", "pk"))
+    seen = person_of(request).brands()
+    brands = dict(seen.filter(name__in=names).values_list("name", "pk"))
     page = reverse("admin:budgets_campaign_add")
 
     def link(one: Unknown) -> str:

@@ -2,6 +2,7 @@
 
 from budgets.models.api_key import ApiKey, Scope
 from budgets.models.brand import Brand
+from budgets.models.brand_access import BrandAccess
 from budgets.models.campaign import Campaign, CampaignCannotMove
 from budgets.models.fields import AmountRefused, HoursRefused, MoneyField, WeeklyHoursField
 from budgets.models.file_import import Import
@@ -23,6 +24,7 @@ __all__ = [
     "ApiKey",
     "AppendOnly",
     "Brand",
+    "BrandAccess",
     "Campaign",
     "CampaignCannotMove",
     "Cause",

@@ -186,6 +186,7 @@ class Campaign(models.Model):
     class Meta:
         # `brand.campaigns.add()` and its like write through this one.
         base_manager_name = "objects"
+        permissions = [("pause_campaign", "Can pause and resume campaigns")]
         constraints = [
             # Also the index by brand.
             models.UniqueConstraint(

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q
 
 from budgets.models.brand import Brand
+from budgets.models.seen import SeenQuerySet
 from budgets.models.status_change import StatusChange
 from budgets.models.words import words_in_order
 
@@ -47,7 +48,7 @@ def validate_printable(text: str) -> None:
         raise ValidationError(words, code="unprintable")
 
 
-class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+class WebhookEndpointQuerySet(SeenQuerySet["WebhookEndpoint"]):
     """The words we use for sets of endpoints."""
 
     def kept(self) -> Self:
@@ -57,20 +58,6 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
     def enabled(self) -> Self:
         """Those that are sent to."""
         return self.filter(is_enabled=True)
-
-    def seen_with(self, brand_ids: Iterable[int] | None) -> Self:
-        """Those that hear of no brand but these; ``None``: all of them.
-
-        One whose brands are all gone was somebody's, and it cannot be told whose.
-        """
-        if brand_ids is None:
-            return self
-        theirs = WebhookEndpoint.brands.through.objects.filter(
-            webhookendpoint_id=models.OuterRef("pk")
-        )
-        own = theirs.filter(brand_id__among=brand_ids)
-        foreign = theirs.exclude(brand_id__among=brand_ids)
-        return self.filter(models.Exists(own), ~models.Exists(foreign), is_restricted=True)
 
 
 class WebhookEndpoint(models.Model):

@@ -1,4 +1,4 @@
-"""What the dashboard shows, in a fixed number of statements, however many brands exist."""
+"""What the dashboard shows of what somebody sees, in a fixed number of statements."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.db.models.functions import Cast, Greatest
 
 from budgets.core.periods import month_start
 from budgets.models import Brand, Campaign, StatusChange
+from budgets.services.access import Sight
 
 CANDIDATES = 100
 """Brands that the database proposes; the page orders these exactly and shows the first of them."""
@@ -27,22 +28,17 @@ class CampaignCount:
     held: int = 0
 
 
-def campaigns_by_hold() -> dict[str, int]:
-    """Count all campaigns by hold; the empty one: active."""
+def campaigns_by_hold(sight: Sight) -> dict[str, int]:
+    """Count the campaigns in `sight` by hold; the empty one: active."""
     # The held ones from their own index, the others by subtraction: a quarter of grouping them all.
-    rows = Campaign.objects.exclude(hold="").values_list("hold").order_by("hold")
+    rows = sight.campaigns().exclude(hold="").values_list("hold").order_by("hold")
     held = dict(rows.annotate(count=Count("pk")))
-    active = max(Campaign.objects.count() - sum(held.values()), 0)
+    active = max(sight.campaigns().count() - sum(held.values()), 0)
     return {"": active, **held} if active else held
 
 
-def brands() -> int:
-    """Count all brands."""
-    return Brand.objects.count()
-
-
-def nearest_brands(now: datetime) -> list[Brand]:
-    """Return the brands that seem nearest to a budget, in no exact order.
+def nearest_brands(now: datetime, sight: Sight) -> list[Brand]:
+    """Return the brands in `sight` that seem nearest to a budget, in no exact order.
 
     The stored ratio proposes, it decides nothing: totals whose day is over in some zones but not in
     all may be stale, and floats are not exact. A stale total only ever seems nearer than it is, so
@@ -52,9 +48,9 @@ def nearest_brands(now: datetime) -> list[Brand]:
     day = _ratio("daily", since=earliest)
     month = _ratio("monthly", since=month_start(earliest))
     return list(
-        Brand.objects.annotate(nearness=Greatest(day, month)).order_by(
-            "-is_active", "-nearness", "name"
-        )[:CANDIDATES]
+        sight.brands()
+        .annotate(nearness=Greatest(day, month))
+        .order_by("-is_active", "-nearness", "name")[:CANDIDATES]
     )
 
 
@@ -71,9 +67,10 @@ def campaign_counts(brand_ids: Collection[int]) -> dict[int, CampaignCount]:
     return {brand_id: CampaignCount(running, held) for brand_id, running, held in rows}
 
 
-def last_changes(limit: int) -> QuerySet[StatusChange]:
-    """Return the last status changes with their campaigns and brands, newest first."""
-    return StatusChange.objects.select_related("campaign__brand").order_by("-pk")[:limit]
+def last_changes(limit: int, sight: Sight) -> QuerySet[StatusChange]:
+    """Return the last status changes in `sight` with campaigns and brands, newest first."""
+    changes = StatusChange.objects.select_related("campaign__brand").order_by("-pk")
+    return sight.of(changes, "campaign__brand_id")[:limit]
 
 
 def _ratio(period: str, *, since: date) -> Case:

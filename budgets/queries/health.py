@@ -13,6 +13,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, F, Min, Q
 
 from budgets.models import Brand, PassRecord, Spend, WebhookDelivery
+from budgets.services.access import Sight
 from budgets.services.counting import EARLIEST_ZONE
 
 COUNTED_UP_TO = 10_000
@@ -45,7 +46,7 @@ class Waiting:
     count: int
     oldest: datetime | None
     brands: tuple[str, ...] = ()
-    """Names of brands whose rows wait longest."""
+    """Names of the brands, of those that who asks sees, whose rows wait longest."""
 
     @property
     def is_capped(self) -> bool:
@@ -77,7 +78,7 @@ def pass_ages(
     return ages
 
 
-def waiting(now: datetime) -> Waiting:
+def waiting(now: datetime, sight: Sight) -> Waiting:
     """Count the uncounted rows that a pass should have counted, up to `COUNTED_UP_TO`.
 
     A row dated ahead of its brand's day waits rightly: in Los Angeles it may still be yesterday.
@@ -94,16 +95,21 @@ def waiting(now: datetime) -> Waiting:
     )
     if not found["count"]:
         return Waiting(count=0, oldest=None)
-    longest = Brand.objects.filter(
+    longest = sight.brands().filter(
         campaigns__spends__in=rows.filter(late).values("pk")[:SHOWN_ROWS]
     )
     names = longest.order_by("pk").values_list("name", flat=True).distinct()[:SHOWN_BRANDS]
     return Waiting(count=found["count"], oldest=found["oldest"], brands=tuple(names))
 
 
-def troubled_brands(limit: int) -> list[tuple[str, str]]:
-    """Return name and trouble of the first brands that the last pass could not process."""
-    brands = Brand.objects.troubled().order_by("pk")
+def is_any_troubled() -> bool:
+    """Tell whether there is a brand that the last pass could not process."""
+    return Brand.objects.troubled().exists()
+
+
+def troubled_brands(limit: int, sight: Sight) -> list[tuple[str, str]]:
+    """Return name and trouble of the first brands in `sight` that the last pass could not process."""
+    brands = sight.brands().troubled().order_by("pk")
     return list(brands.values_list("name", "trouble")[:limit])
 
 

@@ -20,6 +20,7 @@ from budgets.queries import dashboard, health
 from budgets.queries.dashboard import CampaignCount
 from budgets.queries.explain import amount, decided_by
 from budgets.services import passes, rollover
+from budgets.services.access import Sight
 from budgets.services.rollover import Moment
 from django_celery_budget import schedule
 
@@ -147,6 +148,8 @@ class Page:
     changes: list[ChangeLine]
     troubles: list[tuple[str, str]]
     more_troubles: bool
+    sees_all: bool
+    may_add_brands: bool
 
     @property
     def summary(self) -> str:
@@ -154,12 +157,19 @@ class Page:
         return f"{self.running} of {self.campaigns} campaigns run."
 
 
-def build(now: datetime, *, may_open_brands: bool, may_open_campaigns: bool) -> Page:
+def build(
+    now: datetime,
+    sight: Sight,
+    *,
+    may_open_brands: bool,
+    may_open_campaigns: bool,
+    may_add_brands: bool,
+) -> Page:
     """Ask everything the page shows; the number of statements does not grow with the data."""
-    by_hold = _counts.by_hold()
-    brand_count = dashboard.brands()
-    nearest = _nearest(now, may_open=may_open_brands)
-    troubles = health.troubled_brands(SHOWN_TROUBLES + 1)
+    by_hold = _counts.by_hold(sight)
+    brand_count = sight.brands().count()
+    nearest = _nearest(now, sight, may_open=may_open_brands)
+    troubles = health.troubled_brands(SHOWN_TROUBLES + 1, sight)
     return Page(
         now=now,
         campaigns=sum(by_hold.values()),
@@ -172,24 +182,31 @@ def build(now: datetime, *, may_open_brands: bool, may_open_campaigns: bool) -> 
         brands_url=reverse("admin:budgets_brand_changelist") if may_open_brands else "",
         changes=[
             _change(change, now, may_open=may_open_campaigns)
-            for change in dashboard.last_changes(SHOWN_CHANGES)
+            for change in dashboard.last_changes(SHOWN_CHANGES, sight)
         ],
         troubles=troubles[:SHOWN_TROUBLES],
         more_troubles=len(troubles) > SHOWN_TROUBLES,
+        sees_all=sight.brand_ids is None,
+        may_add_brands=may_add_brands,
     )
 
 
 class _Counts:
-    """How many campaigns run and are held, counted anew each time while they are few."""
+    """How many campaigns run and are held, counted anew each time while they are few.
+
+    Kept for those who see all brands alone: what others see is theirs, and less.
+    """
 
     def __init__(self) -> None:
         self._kept: dict[str, int] = {}
         self._until = 0.0
 
-    def by_hold(self) -> dict[str, int]:
+    def by_hold(self, sight: Sight) -> dict[str, int]:
+        if sight.brand_ids is not None:
+            return dashboard.campaigns_by_hold(sight)
         if time.monotonic() < self._until:
             return self._kept
-        counts = dashboard.campaigns_by_hold()
+        counts = dashboard.campaigns_by_hold(sight)
         if sum(counts.values()) >= MANY_CAMPAIGNS:
             self._kept, self._until = counts, time.monotonic() + KEPT_SECONDS
         return counts
@@ -219,8 +236,8 @@ def _holds(by_hold: Mapping[str, int]) -> list[HoldCount]:
     return counts
 
 
-def _nearest(now: datetime, *, may_open: bool) -> list[BrandLine]:
-    brands = dashboard.nearest_brands(now)
+def _nearest(now: datetime, sight: Sight, *, may_open: bool) -> list[BrandLine]:
+    brands = dashboard.nearest_brands(now, sight)
     # A brand with a corrupt zone has no local day; the banner names it.
     moments = rollover.preview(brands, now)
     lines = [_brand(moment, may_open=may_open) for moment in moments.values()]

@@ -13,10 +13,12 @@ from budgets.dashboard.reader import reader_of
 @require_safe
 def show(request: HttpRequest) -> HttpResponse:
     """Show the state of the whole."""
-    user = request.user
+    user, reader = request.user, reader_of(request)
     page = overview.build(
-        reader_of(request).now,
+        reader.now,
+        reader.person,
         may_open_brands=user.is_staff and user.has_perm("budgets.view_brand"),
         may_open_campaigns=user.is_staff and user.has_perm("budgets.view_campaign"),
+        may_add_brands=user.is_staff and user.has_perm("budgets.add_brand"),
     )
     return draw(request, "overview", {"page": page})

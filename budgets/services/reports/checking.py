@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from budgets.core import money
 from budgets.services import files, imports, to_date
+from budgets.services.access import EVERYTHING, Sight
 from budgets.services.files import Complaints
 from budgets.services.ingestion import Receipt
 from budgets.services.reports import reading
@@ -36,8 +37,11 @@ def check(
     day_order: DayOrder | None,
     rows: int | None,
     now: datetime,
+    sight: Sight = EVERYTHING,
 ) -> Checked:
     """Read a report that was recognised; what is wrong with it goes to `complaints`.
+
+    Campaigns that are not in `sight` are not known.
 
     With none, `sums` can be recorded. `rows`: how many there should be, which also confirms a file
     that may be cut. Raises `Unreadable` for what is no report, or too large.
@@ -45,9 +49,9 @@ def check(
     report = reading.read(file, complaints.add, decimal_mark=decimal_mark, day_order=day_order)
     if report.is_read:
         files.check_end(report, rows, complaints)
-    finder = Finder(now, brand=brand)
+    finder = Finder(now, brand=brand, sight=sight)
     sums = sums_to_date(report.rows, finder, complaints, now)
-    if words := imports.too_much(sum(abs(one.micros) for one in sums)):
+    if words := imports.too_much(sum(abs(one.micros) for one in sums), sight):
         complaints.add(0, words)
     return Checked(report, sums, finder.unknown(report.rows))
 

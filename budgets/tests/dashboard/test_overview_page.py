@@ -15,6 +15,7 @@ from budgets.dashboard.pages.overview import BrandLine, Page
 from budgets.models import Brand, Campaign
 from budgets.queries.dashboard import CampaignCount
 from budgets.services import editing, ingestion, passes
+from budgets.services.access import EVERYTHING
 from budgets.services.ingestion import SpendEvent
 
 pytestmark = pytest.mark.django_db
@@ -41,7 +42,8 @@ def spend(campaign: Campaign, amount: str, day: date = TODAY, now: datetime = NO
 
 
 def build(now: datetime = NOON) -> Page:
-    return page.build(now, may_open_brands=True, may_open_campaigns=True)
+    may = {"may_open_brands": True, "may_open_campaigns": True, "may_add_brands": True}
+    return page.build(now, EVERYTHING, **may)
 
 
 def line(name: str, now: datetime = NOON) -> BrandLine:
