@@ -3,10 +3,15 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from budgets.dashboard.views import overview
+from budgets.dashboard.views import campaign, imports, overview
 
 urlpatterns = [
     path("", overview.show, name="dashboard"),
+    path("brands/<int:brand_id>/", overview.show, name="brand"),
+    path("campaigns/<int:campaign_id>/", campaign.show, name="campaign"),
+    path("campaigns/<int:campaign_id>/edit/", overview.show, name="campaign-edit"),
+    path("campaigns/<int:campaign_id>/switch/", campaign.switch, name="campaign-switch"),
+    path("imports/<int:import_id>/", imports.show, name="import"),
     # The admin's own refuses people who are not staff.
     path("sign-out", LogoutView.as_view(next_page="dashboard"), name="sign-out"),
 ]

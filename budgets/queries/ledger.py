@@ -78,10 +78,7 @@ def of_import(brought_by: Import, sight: Sight, before: int | None) -> Page:
 
 def visible(brought_by: Import, sight: Sight) -> QuerySet[Spend]:
     """Return the rows of an import whose brands exist for somebody."""
-    rows = Spend.objects.filter(brought_by=brought_by)
-    if sight.brand_ids is None:
-        return rows
-    return rows.filter(campaign__brand__among=sight.brand_ids)
+    return sight.of(Spend.objects.filter(brought_by=brought_by), "campaign__brand")
 
 
 def by_day(campaign: Campaign, since: date, until: date) -> dict[date, Decimal]:
