@@ -68,7 +68,9 @@ def strip(
         now=at if is_today else "",
         now_anchor=_anchor(now - day.starts_at, length),
         now_label=f"now {now.astimezone(zone):%H:%M}" if is_today else "",
-        allowed_words=_spans_in_words(allowed, clock, now if is_today else None) or "at no hour",
+        allowed_words="all day"
+        if list(allowed) == [(day.starts_at, day.ends_at)]
+        else _spans_in_words(allowed, clock, None) or "at no hour",
         ran_words=_ran_words(ran, clock, day, now),
         odd=_odd(length, zone),
     )
