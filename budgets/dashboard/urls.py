@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from budgets.dashboard.views import campaign, imports, overview
+from budgets.dashboard.views import campaign, imports, overspend, overview
 
 urlpatterns = [
     path("", overview.show, name="dashboard"),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("campaigns/<int:campaign_id>/edit/", overview.show, name="campaign-edit"),
     path("campaigns/<int:campaign_id>/switch/", campaign.switch, name="campaign-switch"),
     path("imports/<int:import_id>/", imports.show, name="import"),
+    path("overspend/", overspend.show, name="overspend"),
+    path("overspend/overspend.csv", overspend.download, name="overspend-sheet"),
     # The admin's own refuses people who are not staff.
     path("sign-out", LogoutView.as_view(next_page="dashboard"), name="sign-out"),
 ]
