@@ -1,6 +1,7 @@
 """The nouns, their constraints and the words for sets of them."""
 
 from budgets.models.api_key import ApiKey, Scope
+from budgets.models.archive import ArchivedSpend, SpendArchive
 from budgets.models.brand import Brand
 from budgets.models.brand_access import BrandAccess
 from budgets.models.campaign import Campaign, CampaignCannotMove
@@ -23,6 +24,7 @@ __all__ = [
     "AmountRefused",
     "ApiKey",
     "AppendOnly",
+    "ArchivedSpend",
     "Brand",
     "BrandAccess",
     "Campaign",
@@ -36,6 +38,7 @@ __all__ = [
     "PassRecord",
     "Scope",
     "Spend",
+    "SpendArchive",
     "StatusChange",
     "WaitingReport",
     "WebhookAttempt",

@@ -80,7 +80,8 @@ class BrandQuerySet(models.QuerySet["Brand"]):
 
     def refuse_other_currency(self, currency: object) -> None:
         """Raise `CurrencyCannotChange` if money was spent in another currency than `currency`."""
-        other = self.exclude(currency=currency).filter(campaigns__spends__isnull=False).first()
+        was_spent = Q(campaigns__spends__isnull=False) | Q(campaigns__archived_spends__isnull=False)
+        other = self.exclude(currency=currency).filter(was_spent).first()
         if other is not None:
             raise CurrencyCannotChange(other.currency)
 

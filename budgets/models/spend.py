@@ -92,6 +92,10 @@ class SpendQuerySet(AppendOnlyQuerySet["Spend"]):
         """Say whether these rows are in the totals: the one column that may change."""
         return super(AppendOnlyQuerySet, self).update(is_counted=counted)
 
+    def leave(self) -> int:
+        """Take these rows out of the ledger: for `services.archiving`, which has them in a file."""
+        return self._raw_delete(self.db)
+
 
 class Spend(AppendOnlyModel):
     """An amount spent on a local day of its campaign's brand, in the brand's currency.
