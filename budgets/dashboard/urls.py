@@ -3,13 +3,15 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from budgets.dashboard.views import campaign, imports, overspend, overview
+from budgets.dashboard.views import brand, campaign, imports, overspend, overview
 
 urlpatterns = [
     path("", overview.show, name="dashboard"),
-    path("brands/<int:brand_id>/", overview.show, name="brand"),
+    path("brands/<int:brand_id>/", brand.show, name="brand"),
+    path("brands/<int:brand_id>/edit/", brand.edit_brand, name="brand-edit"),
+    path("brands/<int:brand_id>/switch/", brand.switch, name="brand-switch"),
     path("campaigns/<int:campaign_id>/", campaign.show, name="campaign"),
-    path("campaigns/<int:campaign_id>/edit/", overview.show, name="campaign-edit"),
+    path("campaigns/<int:campaign_id>/edit/", brand.edit_campaign, name="campaign-edit"),
     path("campaigns/<int:campaign_id>/switch/", campaign.switch, name="campaign-switch"),
     path("imports/<int:import_id>/", imports.show, name="import"),
     path("overspend/", overspend.show, name="overspend"),
