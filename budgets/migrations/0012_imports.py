@@ -6,6 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
+        ("budgets", "0010_spend_archive"),
         ("budgets", "0010_weekly_hours"),
         ("budgets", "0011_roles"),
     ]
