@@ -63,7 +63,7 @@ def of_campaign(campaign_id: int, before: Place | None) -> Page:
         rows = rows.filter(date__lte=before.date).exclude(date=before.date, pk__gte=before.id)
     found = list(rows.select_related("brought_by")[: PAGE + 1])
     last = found[PAGE - 1] if len(found) > PAGE else None
-    return Page(rows=found[:PAGE], next=last and str(Place(last.date, last.pk)))
+    return Page(rows=found[:PAGE], next=str(Place(last.date, last.pk)) if last else None)
 
 
 def of_import(brought_by: Import, sight: Sight, before: int | None) -> Page:
@@ -73,7 +73,7 @@ def of_import(brought_by: Import, sight: Sight, before: int | None) -> Page:
         rows = rows.filter(pk__lt=before)
     found = list(rows.select_related("campaign__brand")[: PAGE + 1])
     last = found[PAGE - 1] if len(found) > PAGE else None
-    return Page(rows=found[:PAGE], next=last and str(last.pk))
+    return Page(rows=found[:PAGE], next=str(last.pk) if last else None)
 
 
 def visible(brought_by: Import, sight: Sight) -> QuerySet[Spend]:

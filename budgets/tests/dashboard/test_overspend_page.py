@@ -194,7 +194,7 @@ class TestTheFile:
     def test_is_sent_as_it_is_read(self, ana: Client) -> None:
         stopped()
 
-        response = ana.get(SHEET)
+        response: Any = ana.get(SHEET)
 
         assert response.streaming
         assert len(list(response.streaming_content)) == 2
