@@ -21,6 +21,7 @@ from budgets.admin import figures
 from budgets.admin.base import COUNTED, LONGEST_TERM, Form, column, number, only_seen, person_of
 from budgets.admin.editing import EditingAdmin
 from budgets.admin.figures import HOLD_COLOURS, badge, html
+from budgets.forms.hours import HoursGridField
 from budgets.models import Brand, Campaign, Spend, StatusChange
 from budgets.models.campaign import HOLD_LABELS
 from budgets.queries.explain import decided_by, explain, hours_in_words
@@ -37,6 +38,11 @@ BRANDS_SEARCHED = 1000
 class CampaignForm(Form[Campaign]):
     """What people write about a campaign."""
 
+    weekly_hours = HoursGridField(
+        required=False,
+        help_text="While this is on it decides, and the two hours above wait.",
+    )
+
     class Meta:
         model = Campaign
         fields = (
@@ -48,9 +54,17 @@ class CampaignForm(Form[Campaign]):
             "monthly_budget",
             "allowed_start_hour",
             "allowed_end_hour",
+            "weekly_hours",
             "starts_on",
             "ends_on",
         )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Whoever may only look has no such field.
+        if grid := self.fields.get("weekly_hours"):
+            stored = self.instance
+            grid.widget.every_day = stored.allowed_start_hour, stored.allowed_end_hour
 
     def _get_validation_exclusions(self) -> set[str]:
         # The brand cannot be edited, but a name must still be unique in it.
@@ -79,7 +93,13 @@ class CampaignAdmin(EditingAdmin):
         ("Budgets of its own", {"fields": (("daily_budget", "monthly_budget"),)}),
         (
             "When it may run, in the brand's time zone",
-            {"fields": (("allowed_start_hour", "allowed_end_hour"), ("starts_on", "ends_on"))},
+            {
+                "fields": (
+                    ("allowed_start_hour", "allowed_end_hour"),
+                    "weekly_hours",
+                    ("starts_on", "ends_on"),
+                )
+            },
         ),
     )
     autocomplete_fields = ("brand",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import BaseConstraint, Q
 from django.forms import ModelForm
 
@@ -66,15 +66,29 @@ class EditForm(_ModelForm):
                 ) from None
         return super().clean() or {}
 
-    def validate_constraints(self) -> None:
-        """Say what a constraint refuses beside the field that it speaks of."""
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Say what a constraint of the model refuses beside the field that it speaks of."""
+        placed = {}
+        if field is None and isinstance(error, ValidationError) and hasattr(error, "error_dict"):
+            placed = self._refused()
+            if placed:
+                error.error_dict.pop(NON_FIELD_ERRORS, None)
+        super().add_error(field, error)
+        for name, refused in placed.items():
+            super().add_error(name, refused)
+
+    def _refused(self) -> dict[str, ValidationError]:
+        """Return what constraints refuse, by the first of our fields that each speaks of."""
         model = type(self.instance)
         others = {field.name for field in model._meta.fields} - self.fields.keys()
+        refused = {}
         for constraint in model._meta.constraints:
             try:
                 constraint.validate(model, self.instance, exclude=others)
             except ValidationError as error:
-                self.add_error(self._field_of(constraint), error)
+                if name := self._field_of(constraint):
+                    refused[name] = error
+        return refused
 
     def _field_of(self, constraint: BaseConstraint) -> str | None:
         condition = getattr(constraint, "condition", None)

@@ -37,13 +37,14 @@ _REFUND = Decimal("0.04")
 class Flight:
     """A campaign to be: its name, its part of the brand's spend, and what sets it apart.
 
-    `hours` are local; `starts` and `ends` are days from today; `own_budget` is a daily ceiling as a
-    share of the brand's.
+    `hours` are local, and mean every day unless a `week` decides instead; `starts` and `ends` are
+    days from today; `own_budget` is a daily ceiling as a share of the brand's.
     """
 
     name: str
     weight: int
     hours: tuple[int, int] = (0, 24)
+    week: str | None = None
     starts: int | None = None
     ends: int | None = None
     own_budget: Decimal | None = None
@@ -144,6 +145,7 @@ def _campaign(brand: Brand, flight: Flight, today: date) -> Campaign:
         external_id=f"demo-{brand.pk}-{slugify(flight.name)}",
         allowed_start_hour=start,
         allowed_end_hour=end,
+        weekly_hours=flight.week,
         starts_on=None if flight.starts is None else today + timedelta(days=flight.starts),
         ends_on=None if flight.ends is None else today + timedelta(days=flight.ends),
         daily_budget=own_budget,
@@ -295,7 +297,7 @@ ADVERTISERS = (
             Flight(name="Search – Brand – UK", weight=16),
             Flight(name="Search – Home insurance", weight=36, own_budget=_share(45)),
             Flight(name="Search – Car insurance", weight=30),
-            Flight(name="Call ads – Office hours", weight=12, hours=(9, 18)),
+            Flight(name="Call ads – Office hours", weight=12, week="Mon-Fri 9-18; Sat 10-14"),
             Flight(name="Display – Quote abandoners", weight=6),
         ),
     ),
@@ -321,7 +323,7 @@ ADVERTISERS = (
             Flight(name="Search – Brand – US West", weight=18),
             Flight(name="Search – Unlimited plans", weight=34),
             Flight(name="Performance Max – Handsets", weight=28, own_budget=_share(35)),
-            Flight(name="Social – Campus", weight=12, hours=(15, 2)),
+            Flight(name="Social – Campus", weight=12, week="Mon-Thu 15-24; Fri-Sat 15-3"),
             Flight(name="Display – Switchers", weight=8),
         ),
     ),
@@ -347,7 +349,7 @@ ADVERTISERS = (
             Flight(name="Search – Brand – CA", weight=24),
             Flight(name="Shopping – E-bikes", weight=38, own_budget=_share(40)),
             Flight(name="Shopping – Helmets & parts", weight=18),
-            Flight(name="Local – Store visits", weight=14, hours=(10, 19)),
+            Flight(name="Local – Store visits", weight=14, week="Mon-Sat 10-19; Sun 11-17"),
             Flight(name="Display – Spring tune-up", weight=6, starts=-58, ends=-20),
         ),
     ),

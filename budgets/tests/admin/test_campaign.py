@@ -48,6 +48,40 @@ def test_adding_one_decides_at_once_and_says_what_it_is(ana: Client) -> None:
     assert Campaign.objects.get().is_active
 
 
+def test_its_hours_by_weekday_decide_at_once_until_they_are_switched_off(ana: Client) -> None:
+    campaign = decided(make_campaign(name="Search"))
+    # 24 November 2026, a Tuesday, 15:00.
+    grid = {"weekly_hours-on": "1", "weekly_hours": ["2-15", "2-16"]}
+
+    held = ana.post(change(campaign), {**FORM, **grid})
+
+    assert "It is held: outside allowed hours." in told(held)
+    assert (log(campaign)[-1].actor, log(campaign)[-1].cause) == ("ana", "edit")
+    campaign.refresh_from_db()
+    assert campaign.weekly_hours == "Wed 15-17"
+    assert "Wed 15–17" in html(ana.get(LIST))  # noqa: RUF001  # a range's dash
+
+    lifted = ana.post(change(campaign), {**FORM, "weekly_hours": ["2-15"]})
+
+    assert "It is active." in told(lifted)
+    campaign.refresh_from_db()
+    assert campaign.weekly_hours is None
+
+
+def test_a_form_that_leaves_the_weekly_hours_alone_does_not_write_them(ana: Client) -> None:
+    campaign = decided(make_campaign(name="Search", weekly_hours="Tue 15-17"))
+    page = html(ana.get(change(campaign)))
+    assert 'name="weekly_hours-on" value="1" checked' in page
+
+    ana.post(
+        change(campaign),
+        {**FORM, "name": "Other", "weekly_hours-on": "1", "weekly_hours": ["1-16", "1-15"]},
+    )
+
+    campaign.refresh_from_db()
+    assert (campaign.name, campaign.weekly_hours) == ("Other", "Tue 15-17")
+
+
 def test_closing_its_hours_holds_it_at_once(ana: Client) -> None:
     campaign = decided(make_campaign(name="Search"))
 
@@ -77,6 +111,8 @@ def test_its_brand_cannot_be_edited(ana: Client) -> None:
         ({"monthly_budget": "1.0000001"}, "has more than 6 decimals"),
         ({"daily_budget": "-1"}, "A budget cannot be negative"),
         ({"allowed_start_hour": "24"}, "less than or equal to 23"),
+        ({"weekly_hours-on": "1"}, "opens no hour of the week"),
+        ({"weekly_hours-on": "1", "weekly_hours": ["1-15", "9\x009"]}, "no hour of the week"),
         ({"allowed_end_hour": "25"}, "less than or equal to 24"),
         ({"allowed_end_hour": "9" * 30}, "less than or equal to"),
         ({"starts_on": "2026-02-30"}, "Enter a valid date."),

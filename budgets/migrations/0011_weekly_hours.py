@@ -7,7 +7,7 @@ import budgets.models.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0009_waiting_report"),
+        ("budgets", "0010_spend_archive"),
     ]
 
     operations = [
