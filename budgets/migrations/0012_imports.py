@@ -6,9 +6,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0010_spend_archive"),
-        ("budgets", "0010_weekly_hours"),
         ("budgets", "0011_roles"),
+        ("budgets", "0011_weekly_hours"),
     ]
 
     operations = [
