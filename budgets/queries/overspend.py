@@ -276,7 +276,7 @@ def _spent(stops: Sequence[_Stop]) -> list[tuple[_Stop, Decimal]]:
     table, params = _table(stops)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT stop.place, SUM(spend.amount) FROM {table} {_ROWS} GROUP BY stop.place",  # noqa: S608  # names of ours
+            f"WITH {_days(table)} SELECT day.place, SUM(spend.amount) {_ROWS} GROUP BY day.place",  # names of ours
             params,
         )
         sums = {place: money.from_micros(int(micros)) for place, micros in cursor.fetchall()}
@@ -307,10 +307,9 @@ def _latencies(stops: Sequence[_Stop]) -> Mapping[tuple[str, int | None], Latenc
         for percent in (50, 99)
     ]
     statement = (
-        "WITH spent AS (SELECT stop.place, stop.paused_at, stop.budget, spend.created_at,"  # noqa: S608  # names of ours
-        " spend.occurred_at, SUM(spend.amount) OVER (PARTITION BY stop.place"
-        " ORDER BY spend.created_at, spend.id) AS so_far"
-        f" FROM {table} {_ROWS}), measured AS ("
+        f"WITH {_days(table)}, spent AS (SELECT day.place, day.paused_at, day.budget,"  # noqa: S608  # names of ours
+        " spend.created_at, spend.occurred_at, SUM(spend.amount) OVER (PARTITION BY day.place"
+        f" ORDER BY spend.created_at, spend.id) AS so_far {_ROWS}), measured AS ("
         f"SELECT 'reported' AS measure, place, {took['reported']} AS took FROM spent"
         " WHERE occurred_at IS NOT NULL"
         f" UNION ALL SELECT 'stopped', place, {took['stopped']} FROM spent"
@@ -330,23 +329,32 @@ def _latencies(stops: Sequence[_Stop]) -> Mapping[tuple[str, int | None], Latenc
 
 
 _ROWS = (
-    f"JOIN {Campaign._meta.db_table} AS campaign ON campaign.brand_id = stop.brand"
-    f" JOIN {Spend._meta.db_table} AS spend ON spend.campaign_id = campaign.id"
-    " AND spend.date = stop.day AND spend.is_counted"
+    f"FROM day JOIN {Spend._meta.db_table} AS spend ON spend.campaign_id = day.campaign_id"
+    " AND spend.date = day.date AND spend.is_counted"
 )
 
 
-def _table(stops: Sequence[_Stop]) -> tuple[str, list[str]]:
-    """Return a table of the days of each stop.
+def _days(table: str) -> str:
+    """Return a common table: each day of each stop with each campaign of its brand.
 
-    Day by day: of a range of days PostgreSQL read all rows of the campaigns and filtered them.
+    Materialized, so that rows are looked up by campaign and day together. Of a join with the two
+    apart PostgreSQL read all days of each campaign: 4 s instead of 0.2 s for 100,000 rows.
     """
+    return (
+        "day AS MATERIALIZED (SELECT stop.place, stop.date, stop.paused_at, stop.budget,"  # noqa: S608  # names of ours
+        f" campaign.id AS campaign_id FROM {table} JOIN {Campaign._meta.db_table} AS campaign"
+        " ON campaign.brand_id = stop.brand)"
+    )
+
+
+def _table(stops: Sequence[_Stop]) -> tuple[str, list[str]]:
+    """Return a table of the days of each stop."""
     days = [(place, stop, day) for place, stop in enumerate(stops) for day in stop.days]
     return sets.table(
         "stop",
         place=("int", [place for place, _, _ in days]),
         brand=("bigint", [stop.brand.pk for _, stop, _ in days]),
-        day=("date", [day for _, _, day in days]),
+        date=("date", [day for _, _, day in days]),
         paused_at=("timestamptz", [stop.change.at for _, stop, _ in days]),
         budget=("bigint", [money.to_micros(_budget(stop)) for _, stop, _ in days]),
     )
