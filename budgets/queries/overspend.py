@@ -276,7 +276,7 @@ def _spent(stops: Sequence[_Stop]) -> list[tuple[_Stop, Decimal]]:
     table, params = _table(stops)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"WITH {_days(table)} SELECT day.place, SUM(spend.amount) {_ROWS} GROUP BY day.place",  # names of ours
+            f"WITH {_days(table)} SELECT day.place, SUM(spend.amount) {_ROWS} GROUP BY day.place",
             params,
         )
         sums = {place: money.from_micros(int(micros)) for place, micros in cursor.fetchall()}
