@@ -208,6 +208,8 @@ class TestLatency:
         write_spend(campaign, "1", created_at=NOW + 10 * MINUTE)
         write_spend(campaign, "1", created_at=NOW + 12 * MINUTE)
         passes.check_and_pause(NOW + 15 * MINUTE)
+        for minutes in (16, 17, 18, 19):  # these came after the pause, and did not wait for it
+            spend(campaign, "1", date=TODAY, now=NOW + minutes * MINUTE)
 
         (row,) = report()
 

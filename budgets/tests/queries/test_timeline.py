@@ -82,6 +82,9 @@ def test_very_many_changes_are_cut(campaign: Campaign, monkeypatch: pytest.Monke
 
     assert (len(timeline.changes), timeline.is_cut) == (5, True)
     assert StatusChange.objects.filter(campaign=campaign).count() == 10
+    # The last one that was read began a span, of whose end nobody knows.
+    assert timeline.changes[-1].is_active
+    assert hours(timeline, NOW + HOUR) == [(0, 15)]
 
 
 def test_it_takes_two_statements(campaign: Campaign) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from budgets.models import Campaign, Import, Spend
 from budgets.services import ingestion
@@ -77,11 +78,13 @@ def test_rows_that_others_recorded_at_the_same_instant_are_not_the_files() -> No
     campaign = make_campaign()
     spend(campaign, "7", source="import", external_id="another", now=NOW)
     write_spend(campaign, "8", source="google_ads", created_at=NOW)
+    other = make_campaign(campaign.brand)
+    spend(other, "1.50", source="google_ads", date=TODAY, now=NOW - timedelta(minutes=1))
 
     importing().events([event(campaign, "1", date=TODAY, external_id="a")], now=NOW)
-    importing("google_ads").to_date([to_date(make_campaign(campaign.brand), 2_000_000)], now=NOW)
+    importing("google_ads").to_date([to_date(other, 2_000_000)], now=NOW)
 
-    assert [brought_by(record) for record in Import.objects.order_by("pk")] == [["1.00"], ["2.00"]]
+    assert [brought_by(record) for record in Import.objects.order_by("pk")] == [["1.00"], ["0.50"]]
 
 
 def test_a_report_brings_the_difference_to_what_was_reported_before() -> None:
@@ -107,6 +110,23 @@ def test_a_batch_that_is_taken_back_takes_its_record_along() -> None:
     assert not Import.objects.exists()
     assert not Spend.objects.exists()
     assert file.record is None
+
+
+def test_a_batch_that_failed_counts_nothing_and_the_import_goes_on() -> None:
+    campaign, file = make_campaign(), importing()
+    file.events([event(campaign, "1", date=TODAY, external_id="a")], now=NOW)
+    more = [event(campaign, "2", date=TODAY, external_id="b")]
+
+    refuse("UPDATE", "budgets_import")
+    with pytest.raises(Exception, match="refused"):
+        file.events(more, now=NOW + timedelta(seconds=1))
+    with connection.cursor() as cursor:
+        on = " ON budgets_import" if connection.vendor == "postgresql" else ""
+        cursor.execute(f"DROP TRIGGER refuse{on}")
+    file.events(more, now=NOW + timedelta(seconds=2))
+
+    record = Import.objects.get()
+    assert (record.rows, record.sums) == (2, {"USD": "3.00"})
 
 
 def test_spend_of_programs_says_nothing_about_imports() -> None:
