@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -20,9 +21,10 @@ from budgets.admin import figures
 from budgets.admin.base import Form, column, person_of
 from budgets.admin.editing import EditingAdmin
 from budgets.admin.figures import Figure, html
+from budgets.core import alerts
 from budgets.core.durations import in_words
 from budgets.models import Brand, Campaign
-from budgets.models.brand import AT_ONCE
+from budgets.models.brand import AT_ONCE, validate_thresholds
 from budgets.queries import dashboard
 from budgets.queries.dashboard import CampaignCount
 from budgets.services import rollover
@@ -47,12 +49,27 @@ class BrandForm(Form[Brand]):
 
     class Meta:
         model = Brand
-        fields = ("name", "is_active", "daily_budget", "monthly_budget", "timezone", "currency")
+        fields = (
+            "name",
+            "is_active",
+            "daily_budget",
+            "monthly_budget",
+            "timezone",
+            "currency",
+            "alert_thresholds",
+            "alert_silence_hours",
+        )
         widgets = {"timezone": ZoneWidget}
 
     def clean_timezone(self) -> str:
         """Take the name without the spaces that a paste brings."""
         return str(self.cleaned_data["timezone"]).strip()
+
+    def clean_alert_thresholds(self) -> str:
+        """Write the thresholds as they are stored."""
+        text: str = self.cleaned_data["alert_thresholds"]
+        validate_thresholds(text)
+        return alerts.canonical(text)
 
 
 class TroubledFilter(RadioFilter):
@@ -125,6 +142,7 @@ class BrandAdmin(EditingAdmin):
         (None, {"fields": ("name", "is_active")}),
         ("Budgets", {"fields": (("daily_budget", "monthly_budget"), "currency")}),
         ("Time", {"fields": ("timezone",)}),
+        ("Alerts", {"fields": (("alert_thresholds", "alert_silence_hours"),)}),
     )
     list_display = ("name", "state", "today", "month", "zone", "campaigns")
     list_filter = (("is_active", BooleanRadioFilter), TroubledFilter)
@@ -151,6 +169,17 @@ class BrandAdmin(EditingAdmin):
     def kept(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Keep every brand that has campaigns."""
         return rows.filter(Exists(Campaign.objects.filter(brand=OuterRef("pk"))))
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Delete one as several."""
+        self.delete_queryset(request, Brand.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete them, locked first: meanwhile nobody chooses one for a key or a webhook."""
+        rows = Brand.objects.filter(pk__in=list(queryset.values_list("pk", flat=True)))
+        with transaction.atomic():
+            list(rows.locked().values_list("pk"))
+            rows.delete()
 
     @column("State", label={"active": "success", "off": "primary", "trouble": "danger"})
     def state(self, brand: Any) -> tuple[str, str]:

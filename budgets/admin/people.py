@@ -27,7 +27,17 @@ admin.site.unregister(Group)
 
 def index(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Leave the actions of before out of the first page where they may name brands not seen since."""
-    return {**context, "shows_actions": not person_of(request).is_restricted}
+    return {**context, "shows_actions": person_of(request).brand_ids is None}
+
+
+def offers_users(request: HttpRequest) -> bool:
+    """Tell whether the sidebar offers the users."""
+    return bool(admin.site.get_model_admin(User).has_view_permission(request))
+
+
+def offers_groups(request: HttpRequest) -> bool:
+    """Tell whether it offers the groups."""
+    return bool(admin.site.get_model_admin(Group).has_view_permission(request))
 
 
 class UserForm(UserChangeForm):
@@ -141,10 +151,10 @@ class UserAdmin(auth.UserAdmin, PeopleAdmin):  # type: ignore[misc,type-arg]  # 
         """Name the groups."""
         return ", ".join(group.name for group in user.groups.all())
 
-    @column("Sees")
-    def sees(self, user: Any) -> str:
-        """Show which brands exist for them."""
-        return in_words(user)
+    @column("Restricted to")
+    def sees(self, user: Any) -> str | None:
+        """Show which brands were chosen for them; who has no role sees nothing all the same."""
+        return in_words(user) if user.is_restricted else None
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Read the groups along."""

@@ -37,8 +37,8 @@ from budgets.services import files
 from budgets.services.files import Complaints, Unreadable, counted
 from budgets.services.importing import Importing
 from budgets.services.ingestion import Answer, Receipt
-from budgets.services.reports import checking, reading, waiting
-from budgets.services.reports.checking import Checked
+from budgets.services.reports import checking, finding, reading, waiting
+from budgets.services.reports.checking import Checked, Said
 from budgets.services.reports.finding import ToDate, Unknown
 from budgets.services.reports.notation import DayOrder, DecimalMark
 from budgets.services.reports.reading import MAX_BYTES
@@ -203,6 +203,12 @@ class ImportPages(Admin):
         complaints = Complaints()
         try:
             checked = self._checked(request, form, complaints)
+            if checked.unknown and checked.sums:
+                # If that is all, what is known can be recorded: the person says so, or does not.
+                others = Complaints()
+                known = self._checked(request, form, others, skip_unknown=True)
+                if not others.count:
+                    checked, complaints = known, others
         except Unreadable as error:
             return self._entrance(request, form, problems=[f"The file {error}."], status=400)
         sums, source = checked.sums, checked.report.platform.source
@@ -211,7 +217,8 @@ class ImportPages(Admin):
             foreseen = waiting.rehearse(sums, source=source, now=timezone.now())
             _complain_of_refused(sums, foreseen, complaints)
         upload: Any = form.cleaned_data["file"]
-        summary = Summary.of(checked.report, (upload.name or "")[:MAX_NAME], foreseen)
+        skipped = [] if complaints.count else checked.unknown
+        summary = Summary.of(checked.report, (upload.name or "")[:MAX_NAME], foreseen, skipped)
         if complaints.count:
             form.asked.update(checked.report.is_open)
             if any("--rows" in words for _, words in complaints.shown):
@@ -220,26 +227,35 @@ class ImportPages(Admin):
         kept = waiting.keep(_user(request), summary, sums, now=timezone.now())
         return HttpResponseRedirect(reverse("admin:budgets_spend_waiting_report", args=[kept.pk]))
 
-    def _checked(self, request: HttpRequest, form: ReportForm, complaints: Complaints) -> Checked:
+    def _checked(
+        self,
+        request: HttpRequest,
+        form: ReportForm,
+        complaints: Complaints,
+        *,
+        skip_unknown: bool = False,
+    ) -> Checked:
         data = form.cleaned_data
         upload: Any = data["file"]
+        upload.seek(0)
         head = upload.read(files.HEAD)
         upload.seek(0)
         files.refuse_no_text(head)
         if reading.recognise(head) is None:
             raise Unreadable(
-                "is no report of Google Ads, Meta Ads or Microsoft Advertising, exported in English. "
+                "is no report of Google Ads, Meta Ads or Microsoft Advertising, exported in English "
+                "(the first two in German, French or Spanish as well). "
                 "One in our own format (brand,campaign,date,amount) goes by the command import_spend"
             )
-        return checking.check(
-            upload,
-            complaints,
+        said = Said(
             brand=data["brand"] or None,
             decimal_mark=DecimalMark(data["decimal_mark"]) if data["decimal_mark"] else None,
             day_order=DayOrder(data["day_order"]) if data["day_order"] else None,
             rows=data["rows"],
-            now=timezone.now(),
-            sight=person_of(request),
+            skip_unknown=skip_unknown,
+        )
+        return checking.check(
+            upload, complaints, said, now=timezone.now(), sight=person_of(request)
         )
 
     def _record(self, request: HttpRequest, report: WaitingReport) -> None:
@@ -278,12 +294,13 @@ class ImportPages(Admin):
             },
         )
         # Who imported it: the ledger knows only the platform.
+        skipped = f"Skipped {finding.together(summary.skipped)}." if summary.skipped else ""
         LogEntry.objects.create(
             user_id=_user(request),
             content_type=ContentType.objects.get_for_model(Spend),
             action_flag=ADDITION,
             object_repr=f"{summary.platform}, {summary.file}: {tally.text(dry_run=False)}"[:200],
-            change_message="",
+            change_message=skipped,
         )
 
     def _entrance(
@@ -317,8 +334,7 @@ class ImportPages(Admin):
             status=400,
             complaints=[(line, on_the_page(words)) for line, words in complaints.shown],
             more=complaints.count - len(complaints.shown),
-            unknown=_with_links(request, checked.unknown[:NAMED]),
-            unknown_more=max(0, len(checked.unknown) - NAMED),
+            **_unknown(request, checked.unknown),
             **_shown(summary, checked.sums),
         )
 
@@ -330,14 +346,17 @@ class ImportPages(Admin):
             "pausing": _campaigns(request, summary.paused or ()),
             "would_move": moved_in_words(summary.paused or (), summary.resumed or ()),
             "is_being_recorded": report.confirmed_at is not None,
+            **_unknown(request, summary.skipped),
         }
         return self._page(request, "import_preview", "Check, then confirm", context)
 
     def _result(self, request: HttpRequest, report: WaitingReport) -> HttpResponse:
         outcome: dict[str, Any] = report.outcome or {}
+        summary = waiting.summary_of(report)
         context = {
-            "summary": waiting.summary_of(report),
+            "summary": summary,
             "outcome": outcome,
+            **_unknown(request, summary.skipped),
             "paused": _campaigns(request, outcome["paused"]),
             "resumed": _campaigns(request, outcome["resumed"]),
         }
@@ -438,6 +457,15 @@ def _campaigns(request: HttpRequest, ids: Iterable[int]) -> list[tuple[Campaign,
     seen = person_of(request).campaigns()
     rows = seen.filter(pk__among=list(ids)).select_related("brand")
     return [(row, badge(row.hold) if row.hold else ("", "")) for row in rows.order_by("pk")[:NAMED]]
+
+
+def _unknown(request: HttpRequest, unknown: list[Unknown]) -> dict[str, Any]:
+    return {
+        "unknown": _with_links(request, unknown[:NAMED]),
+        "unknown_count": len(unknown),
+        "unknown_more": max(0, len(unknown) - NAMED),
+        "unknown_sum": finding.together(unknown),
+    }
 
 
 def _with_links(request: HttpRequest, unknown: list[Unknown]) -> list[tuple[Unknown, str]]:

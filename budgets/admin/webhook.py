@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -104,7 +105,7 @@ class WebhookEndpointAdmin(SeesAdmin):
     search_help_text = "URL or description"
     ordering = ("pk",)
     sortable_by = ("url",)
-    actions = ("test", "rotate", "enable", "disable")
+    actions = ("test", "rotate", "enable", "disable", "remove")
     readonly_fields = ("hears_of", "tells", "created", "state", "disabled_reason", "both_valid")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
@@ -168,14 +169,35 @@ class WebhookEndpointAdmin(SeesAdmin):
     def enable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Send to them again."""
         rows = queryset.filter(is_enabled=False)
-        self._each(request, rows, "Enabled.", webhooks.enable)
+        by = request.user.get_username()
+        self._each(request, rows, "Enabled.", lambda it: webhooks.switch(it, on=True, by=by))
 
     @admin.action(description="Disable", permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Send nothing more to them."""
-        reason = f"Switched off by {request.user.get_username()}."
+        by = request.user.get_username()
         rows = queryset.enabled()  # type: ignore[attr-defined]  # the queryset is the model's own
-        self._each(request, rows, "Disabled.", lambda it: webhooks.disable(it, reason=reason))
+        self._each(request, rows, "Disabled.", lambda it: webhooks.switch(it, on=False, by=by))
+
+    @admin.action(description="Remove", permissions=["change"])
+    def remove(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Ask, and then remove for good."""
+        chosen = queryset.filter(removed_at=None)
+        if not chosen:
+            self.message_user(request, "Nothing to remove: they are removed already.")
+            return None
+        if "confirmed" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": "Remove?",
+                "opts": self.opts,
+                "chosen": chosen.order_by("pk"),
+                "action_checkbox_name": ACTION_CHECKBOX_NAME,
+            }
+            return TemplateResponse(request, "admin/budgets/webhookendpoint/remove.html", context)
+        now = timezone.now()
+        self._each(request, chosen, "Removed.", lambda it: webhooks.remove(it, now=now))
+        return None
 
     def _each(
         self,
@@ -316,15 +338,17 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     readonly_fields = ("message_id", "created", "next_attempt")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return those of endpoints that exist for who asks, and of changes that do.
+        """Return those of endpoints that exist for who asks, and of changes and alerts that do.
 
         An endpoint may have heard of other brands before.
         """
         rows, person = super().get_queryset(request), person_of(request)
         if person.brand_ids is None:
             return rows
-        tests = rows.filter(status_change=None)
-        return (tests | person.of(rows, "status_change__campaign__brand_id")).filter(
+        tests = rows.filter(event=WebhookEvent.TEST)
+        changes = person.of(rows, "status_change__campaign__brand_id")
+        alerts = person.of(rows, "alert__brand_id")
+        return (tests | changes | alerts).filter(
             endpoint__in=WebhookEndpoint.objects.seen_with(person.brand_ids)
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ninja import NinjaAPI
+from ninja import NinjaAPI, Swagger
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from ninja.operation import Operation
 
@@ -74,6 +74,12 @@ class Description(OpenAPISchema):
         self.add_schema_definitions({**schema.pop("$defs", {}), "ProblemOut": schema})
         components: dict[str, Any] = super().get_components()
         return components
+
+
+class Docs(Swagger):
+    """The page that shows it and lets one try it, light or dark."""
+
+    template = "api/docs.html"
 
 
 class DescribedAPI(NinjaAPI):

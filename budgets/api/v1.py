@@ -5,7 +5,7 @@ from __future__ import annotations
 from budgets.api import log, objects, problems, spend, webhooks
 from budgets.api.auth import Bearer
 from budgets.api.bodies import ExactParser
-from budgets.api.description import DescribedAPI
+from budgets.api.description import DescribedAPI, Docs
 
 api = DescribedAPI(
     title="Ad-budget guardian",
@@ -19,6 +19,7 @@ api = DescribedAPI(
     auth=Bearer(),
     parser=ExactParser(),
     urls_namespace="api-v1",
+    docs=Docs(),
     docs_url="/docs",
     openapi_url="/openapi.json",
 )

@@ -17,7 +17,7 @@ from budgets.api import pages
 from budgets.api.auth import principal_of, requires
 from budgets.api.idempotency import idempotent
 from budgets.api.pages import Filters
-from budgets.api.problems import FieldError, from_model, invalid, refuse_null
+from budgets.api.problems import FieldError, Problem, from_model, invalid, refuse_null
 from budgets.api.schemas import (
     AttemptOut,
     DeliveryOut,
@@ -34,6 +34,7 @@ from budgets.models import Brand, WebhookDelivery, WebhookEndpoint
 from budgets.models.webhook import WebhookEndpointQuerySet, brands_of
 from budgets.services import signatures, webhooks
 from budgets.services.keys import Principal
+from budgets.services.signatures import SecretLost
 
 router = Router()
 
@@ -87,13 +88,11 @@ def patch_webhook(request: HttpRequest, webhook_id: Whole, edit: WebhookEdit) ->
     endpoint = _endpoint(principal, webhook_id)
     values = edit.model_dump(exclude_unset=True)
     refuse_null(values, nullable=["brands"])
-    if values.keys() - {"is_enabled"}:
-        _change(principal, endpoint, values)
-    if "is_enabled" in values and values["is_enabled"] != endpoint.is_enabled:
-        if values["is_enabled"]:
-            webhooks.enable(endpoint)
-        else:
-            webhooks.disable(endpoint, reason=f"Switched off by {principal.name}.")
+    is_enabled = values.pop("is_enabled", None)
+    if values:
+        _change(principal, endpoint, values, is_enabled)
+    elif is_enabled is not None:
+        webhooks.switch(endpoint, on=is_enabled, by=principal.name)
     return _endpoint_out(_endpoint(principal, webhook_id))
 
 
@@ -223,12 +222,25 @@ def _with_secret(response: HttpResponse) -> HttpResponse:
     It is the secret of then. That of now, after a rotation, may be none of this key's business.
     """
     shown = json.loads(response.content)
-    secret = signatures.shown(shown.pop("sealed_secret"))
+    try:
+        secret = signatures.shown(shown.pop("sealed_secret"))
+    except SecretLost:
+        raise Problem(
+            409,
+            "secret_lost",
+            "it was done, but its secret came from a SECRET_KEY that is not at hand: rotate the secret "
+            "with a new Idempotency-Key, or have the key before put into SECRET_KEY_FALLBACKS",
+        ) from None
     response.content = json.dumps({**shown, "secret": secret}).encode()
     return response
 
 
-def _change(principal: Principal, endpoint: WebhookEndpoint, values: dict[str, object]) -> None:
+def _change(
+    principal: Principal,
+    endpoint: WebhookEndpoint,
+    values: dict[str, object],
+    is_enabled: bool | None,  # noqa: FBT001  # as it was sent
+) -> None:
     kept = WebhookNew(
         url=endpoint.url,
         description=endpoint.description,
@@ -243,6 +255,8 @@ def _change(principal: Principal, endpoint: WebhookEndpoint, values: dict[str, o
             description=wanted.description,
             events=wanted.events,
             brands=_brands(principal, wanted.brands),
+            is_enabled=is_enabled,
+            by=principal.name,
         )
     except ValidationError as error:
         raise from_model(error) from None

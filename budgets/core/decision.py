@@ -3,7 +3,7 @@
 SQL reads sets and writes sets; it never repeats what stands here.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -63,14 +63,6 @@ class Purse:
     def month_is_spent(self) -> bool:
         """Whether the monthly budget is reached."""
         return reached(self.spent_this_month, self.monthly_budget)
-
-    def plus(self, *, today: Decimal, this_month: Decimal) -> "Purse":
-        """Return the purse after more spend (or a refund, negative)."""
-        return replace(
-            self,
-            spent_today=self.spent_today + today,
-            spent_this_month=self.spent_this_month + this_month,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,10 +3,11 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from budgets.dashboard.views import brand, campaign, imports, overspend, overview
+from budgets.dashboard.views import alerts, brand, campaign, imports, overspend, overview
 
 urlpatterns = [
     path("", overview.show, name="dashboard"),
+    path("alerts/", alerts.show, name="alerts"),
     path("brands/<int:brand_id>/", brand.show, name="brand"),
     path("brands/<int:brand_id>/edit/", brand.edit_brand, name="brand-edit"),
     path("brands/<int:brand_id>/switch/", brand.switch, name="brand-switch"),

@@ -12,7 +12,7 @@ from budgets.management.progress import Progress
 from budgets.services.files import counted
 from budgets.services.importing import Importing
 from budgets.services.reports.checking import Checked
-from budgets.services.reports.finding import ToDate
+from budgets.services.reports.finding import ToDate, Unknown, together
 from budgets.services.tally import BATCH, Tally, chunked
 
 SHOWN = 20
@@ -41,7 +41,30 @@ def preview(checked: Checked) -> str:
         f"A report of {report.platform.name}: {counted(report.count, 'row')} say what "
         f"{counted(campaigns, 'campaign')} spent on {counted(days, 'day')}, {_together(sums)}."
     )
-    return "\n".join([f"{head}{left_out} Nothing was written.", *shown])
+    said = [f"{head}{left_out} Nothing was written.", *shown]
+    return "\n".join([*said, *skipped(checked)])
+
+
+def skipped(checked: Checked) -> list[str]:
+    """Say, line by line, which campaigns that do not exist are skipped, and what it comes to."""
+    unknown = checked.unknown
+    if not unknown:
+        return []
+    rows = counted(sum(one.rows for one in unknown), "row")
+    lines = [
+        f"{_named(one)}: {one.amounts}, {counted(one.rows, 'row')} from line {one.line}"
+        for one in unknown
+    ]
+    head = f"Skipped, not recorded: {counted(len(unknown), 'unknown campaign')}, {rows}, "
+    return [
+        f"{head}{together(unknown)}.",
+        *(f"  {line if line.isprintable() else ascii(line)}" for line in lines),
+    ]
+
+
+def _named(one: Unknown) -> str:
+    said = one.reported
+    return ", ".join(filter(None, (one.brand or said.account, said.campaign, said.campaign_id)))
 
 
 def record(checked: Checked, importing: Importing, tally: Tally, progress: Progress) -> None:

@@ -150,7 +150,8 @@ def _columns(line: int, header: list[str]) -> Callable[[list[str]], tuple[str, .
         problems.append(
             f"the header lacks {', '.join(missing)}; it names {','.join(REQUIRED)} and, where "
             f"wanted, {','.join(COLUMNS[len(REQUIRED) :])}, in any order. A report of Google Ads, "
-            "Meta Ads or Microsoft Advertising is known by its English column names"
+            "Meta Ads or Microsoft Advertising is known by its column names in English; of "
+            "the first two in German, French or Spanish, too"
         )
     if problems:
         raise Unreadable(". ".join(problems), line)

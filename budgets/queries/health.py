@@ -10,9 +10,17 @@ from functools import cache
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Count, F, Min, Q
+from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
-from budgets.models import Brand, PassRecord, Spend, WebhookDelivery
+from budgets.models import (
+    AlertMessage,
+    AlertRecipient,
+    Brand,
+    PassRecord,
+    Spend,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from budgets.services.access import Sight
 from budgets.services.counting import EARLIEST_ZONE
 
@@ -20,8 +28,8 @@ COUNTED_UP_TO = 10_000
 """Uncounted rows beyond this are "or more": the answer must not cost more as it gets worse."""
 
 SHOWN_ROWS = 1000
-SHOWN_BRANDS = 5
-"""Brands that are named as waiting, found among so many of their rows."""
+SHOWN_BRANDS = SHOWN_RECEIVERS = 5
+"""Brands that are named as waiting, found among so many of their rows; and receivers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +60,16 @@ class Waiting:
     def is_capped(self) -> bool:
         """Whether there may be more than `count`."""
         return self.count >= COUNTED_UP_TO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """Deliveries whose time has come and that nobody sent; `oldest` is when the first was due."""
+
+    count: int
+    oldest: datetime | None
+    failing: tuple[str, ...] = ()
+    """Receivers of some of them that took nothing lately: they are asked one delivery at a time."""
 
 
 def answer() -> None:
@@ -113,11 +131,32 @@ def troubled_brands(limit: int, sight: Sight) -> list[tuple[str, str]]:
     return list(brands.values_list("name", "trouble")[:limit])
 
 
-def overdue_deliveries(at: datetime) -> tuple[int, datetime | None]:
-    """Return how many deliveries were due at `at` and are not sent, and since when the oldest is due."""
+def overdue_deliveries(at: datetime) -> Overdue:
+    """Count the deliveries that were due at `at` and are not sent, up to `COUNTED_UP_TO`."""
     due = WebhookDelivery.objects.due(at).filter(endpoint__is_enabled=True).order_by("due_at")
     found = due[:COUNTED_UP_TO].aggregate(count=Count("pk"), oldest=Min("due_at"))
-    return found["count"], found["oldest"]
+    if not found["count"]:
+        return Overdue(count=0, oldest=None)
+    theirs = WebhookDelivery.objects.due(at).filter(endpoint=OuterRef("pk"))
+    failing = WebhookEndpoint.objects.enabled().filter(Exists(theirs), failures__gt=0)
+    return Overdue(
+        count=found["count"],
+        oldest=found["oldest"],
+        failing=tuple(map(str, failing.order_by("pk")[:SHOWN_RECEIVERS])),
+    )
+
+
+def overdue_mails(at: datetime) -> tuple[int, datetime | None, str]:
+    """Return how many mails were written before `at` and are not sent, since when, and why the first."""
+    waiting = AlertMessage.objects.pending().filter(created_at__lte=at).order_by("created_at", "pk")
+    found = waiting[:COUNTED_UP_TO].aggregate(count=Count("pk"), oldest=Min("created_at"))
+    first = waiting.exclude(error="").values_list("error", flat=True).first()
+    return found["count"], found["oldest"], first or ""
+
+
+def somebody_is_told_by_mail() -> bool:
+    """Tell whether there is anybody to write to."""
+    return AlertRecipient.objects.enabled().exists()
 
 
 def pending_migrations() -> list[str]:

@@ -23,6 +23,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from budgets.models import ApiKey, Brand, sets
 from budgets.models.api_key import MARK, PREFIX, RANDOM, SECRET, ApiKeyQuerySet, in_order
+from budgets.services import chosen_brands
 from budgets.services.access import Sight
 
 logger = logging.getLogger(__name__)
@@ -53,8 +54,8 @@ def create(
 ) -> tuple[ApiKey, str]:
     """Make a key that sees `brands`, all when none is named; return it with its secret.
 
-    Raises ``ValidationError``, by field, for a name that cannot be or is taken, and for scopes that
-    are none.
+    Raises ``ValidationError``, by field, for a name that cannot be or is taken, for scopes that are
+    none, and for a brand that is gone.
     """
     chosen = list(brands)
     with _about("scopes"):
@@ -73,7 +74,7 @@ def create(
     try:
         with transaction.atomic():
             key.save(force_insert=True)
-            key.brands.set(chosen)
+            chosen_brands.choose(key, chosen)
     except IntegrityError:
         key.validate_constraints()  # Somebody else took the name between the two.
         raise
@@ -110,7 +111,7 @@ def change(key: ApiKey, *, scopes: Iterable[str], brands: Iterable[Brand] | None
     """Leave a key these `scopes`, of those it has, and show it `brands`; ``None``: all of them.
 
     It counts from the next request on. Raises ``ValidationError`` for a scope that the key does not
-    have, and for a key that was revoked.
+    have, for a brand that is gone, and for a key that was revoked.
     """
     with transaction.atomic():
         stored = ApiKey.objects.select_for_update(no_key=True).get(pk=key.pk)
@@ -121,7 +122,7 @@ def change(key: ApiKey, *, scopes: Iterable[str], brands: Iterable[Brand] | None
             refuse_more(stored.scopes, left)
         stored.scopes, stored.is_restricted = left, brands is not None
         stored.save(update_fields={"scopes", "is_restricted"})
-        stored.brands.set(brands or ())
+        chosen_brands.choose(stored, brands or ())
 
 
 def refuse_more(scopes: str, left: str) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from budgets.models import Brand, PassRecord
-from budgets.services import counting, queue, reconciliation
+from budgets.services import counting, queue, reconciliation, retention
 
 CHECK_AND_PAUSE = "check_and_pause_campaigns"
 RESET = "reset_daily_monthly_spend"
@@ -23,13 +23,14 @@ FULL_CHECK_EVERY = timedelta(minutes=15)
 
 
 def check_and_pause(now: datetime) -> dict[str, int]:
-    """Count what is uncounted, drain the due brands, and when its time has come check everything."""
+    """Count what is uncounted, drain the due brands; when its time has come check and tidy up."""
     counts = _pass(now)
-    counts["corrected"] = 0
+    counts["corrected"] = counts["forgotten"] = 0
     # Before the full check: one that fails must not look like passes that stand still.
     _remember(CHECK_AND_PAUSE, now, counts)
     if _full_check_is_due(now):
         counts["corrected"] = full_check(now)
+        counts["forgotten"] = retention.prune(now)
         _remember(CHECK_AND_PAUSE, now, counts)
     return counts
 

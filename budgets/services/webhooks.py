@@ -15,7 +15,7 @@ from budgets.models.webhook import (
     WebhookDeliveryQuerySet,
     events_in_order,
 )
-from budgets.services import outbound, outbox, signatures
+from budgets.services import chosen_brands, outbound, outbox, signatures
 from budgets.services.outbound import Refused, Resolve
 
 BOTH_VALID = timedelta(hours=24)
@@ -41,7 +41,7 @@ def create(
     with transaction.atomic():
         endpoint.is_restricted = brands is not None
         endpoint.save(force_insert=True)
-        endpoint.brands.set(brands or ())
+        chosen_brands.choose(endpoint, brands or ())
     return endpoint, signatures.shown(endpoint.sealed_secret)
 
 
@@ -52,15 +52,22 @@ def change(
     description: str,
     events: Iterable[str],
     brands: Iterable[Brand] | None,
+    is_enabled: bool | None = None,
+    by: str = "",
     resolve: Resolve = outbound.look_up,
 ) -> None:
-    """Write what a person may edit. Raises ``ValidationError``, by field."""
+    """Write what a person may edit, and `switch` it too, unless `is_enabled` is ``None``.
+
+    Raises ``ValidationError``, by field.
+    """
     _fill(endpoint, url, description, events, resolve)
     with transaction.atomic():
         _locked(endpoint)
         endpoint.is_restricted = brands is not None
         endpoint.save(update_fields={"url", "description", "events", "is_restricted"})
-        endpoint.brands.set(brands or ())
+        chosen_brands.choose(endpoint, brands or ())
+        if is_enabled is not None:
+            switch(endpoint, on=is_enabled, by=by)
 
 
 @sensitive_variables("secret")
@@ -84,6 +91,17 @@ def sealed_secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
     if endpoint.previous_expires_at is not None and now < endpoint.previous_expires_at:
         sealed.append(endpoint.previous_sealed_secret)
     return sealed
+
+
+def switch(endpoint: WebhookEndpoint, *, on: bool, by: str) -> None:
+    """Enable or disable it, as `by` wants; if it is so already, change nothing."""
+    with transaction.atomic():
+        if _locked(endpoint).is_enabled == on:
+            return
+        if on:
+            enable(endpoint)
+        else:
+            disable(endpoint, reason=f"Switched off by {by}.")
 
 
 def disable(endpoint: WebhookEndpoint, *, reason: str) -> None:
@@ -127,11 +145,16 @@ def test(endpoint: WebhookEndpoint, *, now: datetime) -> WebhookDelivery:
 def replay(delivery: WebhookDelivery, *, now: datetime) -> None:
     """Send it again now, with the same id and body, and all attempts before it.
 
-    Raises ``ValidationError`` while its endpoint is disabled, and while it is being sent.
+    Raises ``ValidationError`` while its endpoint is disabled, while it is being sent, and if it was
+    forgotten a moment ago.
     """
     with transaction.atomic():
         _refuse_disabled(_locked(delivery.endpoint))
-        delivery.refresh_from_db()
+        try:
+            delivery.refresh_from_db(from_queryset=WebhookDelivery.objects.select_for_update())
+        except WebhookDelivery.DoesNotExist:
+            words = "It was older than WEBHOOK_KEEP_DAYS and is gone."
+            raise ValidationError(words, code="forgotten") from None
         if delivery.is_sending and delivery.due_at > now:
             words = "It is being sent at this moment; look again in a minute."
             raise ValidationError(words, code="being_sent")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from django.db import connection, transaction
 
 from budgets.models import (
+    Alert,
+    AlertKind,
+    AlertRecipient,
     Brand,
     Campaign,
     Spend,
@@ -19,6 +23,7 @@ from budgets.models import (
     WebhookEndpoint,
 )
 from budgets.services import editing, ingestion, keys, passes, rollover, webhooks
+from budgets.services.alerts import recipients, watching
 from budgets.services.ingestion import Receipt, SpendEvent
 from budgets.services.keys import Principal
 
@@ -67,6 +72,25 @@ def make_webhook(
 def deliveries_of(endpoint: WebhookEndpoint) -> list[WebhookDelivery]:
     """Return what was and is to be sent to an endpoint, oldest first."""
     return list(WebhookDelivery.objects.filter(endpoint=endpoint).order_by("pk"))
+
+
+def make_recipient(address: str = "", *brands: Brand, **fields: Any) -> AlertRecipient:
+    """Create a recipient that is told everything of `brands`, of all when none is named."""
+    return recipients.create(
+        address or f"person{next(_numbers)}@example.com",
+        **{"kinds": AlertKind.values, "brands": brands or None, "now": NOW, **fields},
+    )
+
+
+def alerted(now: dt.datetime = NOW) -> dict[str, int]:
+    """Run a pass of alerts."""
+    return watching.look(now, {})
+
+
+def alerts_of(row: Brand | Campaign) -> list[Alert]:
+    """Return the alerts about a brand itself, or about a campaign, oldest first."""
+    of = {"campaign": row} if isinstance(row, Campaign) else {"brand": row, "campaign": None}
+    return list(Alert.objects.filter(**of).order_by("pk"))
 
 
 def who_shows(secret: str) -> Principal:
@@ -144,6 +168,19 @@ def refuse(writing: str, table: str, when: str = "") -> None:
                 "AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$"
             )
             cursor.execute(f"CREATE TRIGGER refuse {refused} EXECUTE FUNCTION refuse()")
+
+
+@contextmanager
+def deleted_at_the_writing_of(table: str, brand: Brand) -> Iterator[None]:
+    """Delete `brand`, as somebody else does, just before a row of `table` is written."""
+
+    def first_delete(execute: Callable[..., Any], sql: str, *more: Any) -> Any:
+        if sql.startswith(f'INSERT INTO "{table}"'):
+            Brand.objects.filter(pk=brand.pk).delete()
+        return execute(sql, *more)
+
+    with connection.execute_wrapper(first_delete):
+        yield
 
 
 def state(campaign: Campaign) -> str:

@@ -31,7 +31,7 @@ from budgets.services.importing import Importing
 from budgets.services.imports import Directory
 from budgets.services.ingestion import Result
 from budgets.services.reports import checking, reading
-from budgets.services.reports.checking import Checked
+from budgets.services.reports.checking import Checked, Said
 from budgets.services.reports.notation import DayOrder, DecimalMark
 from budgets.services.reports.platforms import Platform
 from budgets.services.tally import BATCH, Tally, chunked, in_words
@@ -53,13 +53,15 @@ reason an equal row of another file counts as the same spend: where it is not, g
 external_id, or the file another --source. If an import is interrupted, run it again: it records
 what is missing.
 
-A report of Google Ads, Meta Ads or Microsoft Advertising, as it is exported in English (CSV, or
-UTF-16 with tabs), is recognised by its header. It says what a campaign has spent on a day so far,
+A report of Google Ads, Meta Ads or Microsoft Advertising, as it is exported in English (of the
+first two in German, French or Spanish as well; CSV, or UTF-16 with tabs), is recognised by its
+header. It says what a campaign has spent on a day so far,
 so it must be broken down by day, and a later report replaces what an earlier one said of the same
 days; rows of a campaign and day (by ad group, by device) are summed. Its days are taken for the
 brand's local days. A campaign is known by the platform's id (our external ID), else by its name:
 in the brand that --brand names, or that is called as the row's account, or else in the only brand
-that has it.
+that has it. With a campaign that does not exist it is refused, unless --skip-unknown is said: then
+the others are recorded, and what was skipped is printed with its sum.
 """
 
 MAX_NAME = 200
@@ -67,7 +69,7 @@ MAX_FILE = 255
 ACTOR = "import_spend"
 """Who imports, in the record of the import: whoever can run commands has no other name here."""
 
-OF_REPORTS = ("brand", "decimal_mark", "day_order")
+OF_REPORTS = ("brand", "decimal_mark", "day_order", "skip_unknown")
 """Options that our own format has no need of."""
 
 
@@ -111,6 +113,13 @@ class Command(BaseCommand):
             help="of a platform's report: what comes first, where 3/4/2026 does not tell",
         )
         parser.add_argument(
+            "--skip-unknown",
+            action="store_true",
+            default=None,
+            help="of a platform's report: record it without the campaigns that do not exist, and say "
+            "which these are and what they spent",
+        )
+        parser.add_argument(
             "--rows",
             type=int,
             metavar="N",
@@ -138,6 +147,8 @@ class Command(BaseCommand):
                     if dry_run:
                         self.stdout.write(report_import.preview(report))
                         return
+                    for line in report_import.skipped(report):
+                        self.stdout.write(line)
                     progress = Progress(self.stderr, "recording", len(report.sums))
                     importing = _importing(
                         f"{platform.name} report", file, source or platform.source
@@ -162,20 +173,19 @@ class Command(BaseCommand):
     def _read_report(
         self, path: Path, file: BinaryIO, rows: int | None, options: dict[str, Any]
     ) -> Checked:
-        brand, mark, order = (options[name] for name in OF_REPORTS)
+        brand, mark, order, skip_unknown = (options[name] for name in OF_REPORTS)
         if brand is not None and (problem := ingestion.unfit_text(brand, MAX_NAME)):
             raise CommandError(f"--brand {problem}.")
+        said = Said(
+            brand=brand,
+            decimal_mark=DecimalMark(mark) if mark else None,
+            day_order=DayOrder(order) if order else None,
+            rows=rows,
+            skip_unknown=bool(skip_unknown),
+        )
         complaints = Complaints()
         try:
-            report = checking.check(
-                file,
-                complaints,
-                brand=brand,
-                decimal_mark=DecimalMark(mark) if mark else None,
-                day_order=DayOrder(order) if order else None,
-                rows=rows,
-                now=timezone.now(),
-            )
+            report = checking.check(file, complaints, said, now=timezone.now())
         except Unreadable as error:
             raise _refused(path, f"  {error}") from None
         _refuse(path, complaints)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from typing import NamedTuple
 
 from django.db.models import Q
@@ -41,6 +42,25 @@ class Unknown(NamedTuple):
     reported: Reported
     line: int
     """The first that names it."""
+    rows: int
+    sums: dict[str, str]
+    """What these say together, in plain decimals, by currency; that is empty where none is said."""
+
+    @property
+    def amounts(self) -> str:
+        """Return the sums in words."""
+        return together([self])
+
+
+def together(unknown: Iterable[Unknown]) -> str:
+    """Say what reports tell of campaigns that do not exist: "12.50 USD and 3.00 EUR"."""
+    total: dict[str, Decimal] = defaultdict(Decimal)
+    for one in unknown:
+        for currency, amount in one.sums.items():
+            total[currency] += Decimal(amount)
+    return " and ".join(
+        f"{amount:,f} {currency}".rstrip() for currency, amount in sorted(total.items())
+    )
 
 
 @dataclass(slots=True)
@@ -155,14 +175,18 @@ class Finder:
         """Return the campaigns of these rows that do not exist, each once; after `look_up`."""
         if self.missing_brand():
             return []
-        first: dict[Reported, int] = {}
+        theirs: dict[Reported, list[ReportRow]] = defaultdict(list)
         for row in rows:
-            first.setdefault(Reported(row.account, row.campaign_id, row.campaign), row.line)
+            theirs[Reported(row.account, row.campaign_id, row.campaign)].append(row)
         return [
-            Unknown(self._scope(name) or "", name, line)
-            for name, line in first.items()
-            if not self._is_of_another_brand(name) and not self._fitting(name)
+            Unknown(self._scope(name) or "", name, said[0].line, len(said), _added_up(said))
+            for name, said in theirs.items()
+            if self.is_unknown(name)
         ]
+
+    def is_unknown(self, reported: Reported) -> bool:
+        """Tell whether no campaign can be meant; one of several, or of another brand, could be."""
+        return not self._is_of_another_brand(reported) and not self._fitting(reported)
 
     def _is_of_another_brand(self, reported: Reported) -> bool:
         others = self._brands - {self._brand}
@@ -207,9 +231,17 @@ class Finder:
 
 
 def sums_to_date(
-    rows: Sequence[ReportRow], finder: Finder, complaints: Complaints, now: datetime
+    rows: Sequence[ReportRow],
+    finder: Finder,
+    complaints: Complaints,
+    now: datetime,
+    *,
+    skip_unknown: bool = False,
 ) -> list[ToDate]:
-    """Return what the rows say together, brand by brand; what cannot be recorded is complained of."""
+    """Return what the rows say together, brand by brand; what cannot be recorded is complained of.
+
+    `skip_unknown`: but not of campaigns that do not exist; `Finder.unknown` tells what was skipped.
+    """
     named = [Reported(row.account, row.campaign_id, row.campaign) for row in rows]
     known = set(named)
     finder.look_up(known)
@@ -217,9 +249,12 @@ def sums_to_date(
         complaints.add(0, f"--brand: {missing.words}")
         return []
     found = {name: finder.find(name) for name in known}
+    skipped = {name for name in known if skip_unknown and finder.is_unknown(name)}
     sums: dict[tuple[int, date], ToDate] = {}
     for row, name in zip(rows, named, strict=True):
         target = found[name]
+        if name in skipped:
+            continue
         if target is None:
             # The closest name costs a few questions: not for complaints that nobody reads.
             why = finder.why_not(name) if complaints.shows(row.line) else None
@@ -252,6 +287,13 @@ def sums_to_date(
         sums[key].lines += 1
     _refuse_too_large(sums.values(), complaints)
     return sorted(sums.values(), key=lambda one: (one.brand, one.campaign_id, one.date))
+
+
+def _added_up(rows: Iterable[ReportRow]) -> dict[str, str]:
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        sums[row.currency] += Decimal(row.amount)
+    return {currency: f"{amount:f}" for currency, amount in sums.items()}
 
 
 def _refuse_too_large(sums: Iterable[ToDate], complaints: Complaints) -> None:

@@ -9,6 +9,24 @@ from dataclasses import dataclass
 FIELDS = ("campaign", "campaign_id", "account", "date", "amount", "currency")
 """What is read of a row."""
 
+# In German, French and Spanish as well: the words of the products' own pages in these languages.
+_DAYS = ("day", "date", "tag", "datum", "jour", "día", "fecha")
+_CAMPAIGNS = ("campaign", "kampagne", "campagne", "campaña")
+_CAMPAIGN_NAMES = ("campaignname", "kampagnenname", "nomdelacampagne", "nombredelacampaña")
+_CAMPAIGN_IDS = (
+    *("campaignid", "kampagnen-id"),
+    *("iddecampagne", "iddelacampagne", "iddecampaña", "iddelacampaña"),
+)
+_ACCOUNTS = (
+    *("accountname", "account", "customername", "customer", "kontoname", "konto"),
+    *("nomducompte", "compte", "nombredelacuenta", "cuenta"),
+)
+_CURRENCIES = (
+    *("currencycode", "currency", "währungscode", "währung"),
+    *("codedelamonnaie", "codedevise", "codededevise", "devise"),
+    *("códigodemoneda", "códigodedivisa", "moneda", "divisa"),
+)
+
 _CURRENCY = re.compile(r"(.*\S)\s*\(([A-Z]{3})\)")
 
 
@@ -22,12 +40,12 @@ class Platform:
     amount: tuple[str, ...]
     """No two platforms share these: the amount's name tells whose report it is."""
     campaign: tuple[str, ...]
-    campaign_id: tuple[str, ...] = ("campaignid",)
-    account: tuple[str, ...] = ("accountname", "account", "customername", "customer")
+    campaign_id: tuple[str, ...] = _CAMPAIGN_IDS
+    account: tuple[str, ...] = _ACCOUNTS
     date: tuple[str, ...]
-    span: tuple[str, str] | None = None
+    spans: tuple[tuple[str, str], ...] = ()
     """Instead of `date`: the columns of a row's first and last day, which must be one day."""
-    currency: tuple[str, ...] = ("currencycode", "currency")
+    currency: tuple[str, ...] = _CURRENCIES
     has_summary: bool = False
     """Whether a row without a campaign may sum up the table, as its first row or its last."""
     days: str
@@ -45,9 +63,9 @@ GOOGLE = Platform(
     # downloaded), https://github.com/thephpleague/csv/issues/82 (the encoding)
     name="Google Ads",
     source="google_ads",
-    amount=("cost",),
-    campaign=("campaign", "campaignname"),
-    date=("day", "date"),
+    amount=("cost", "kosten", "coût", "coste"),
+    campaign=(*_CAMPAIGNS, *_CAMPAIGN_NAMES),
+    date=_DAYS,
     days="add the segment Time > Day and download it again",
 )
 META = Platform(
@@ -57,10 +75,15 @@ META = Platform(
     # date_stop, spend), its headings were compared with exports that people have published.
     name="Meta Ads",
     source="meta_ads",
-    amount=("amountspent",),
-    campaign=("campaignname", "campaign"),
-    date=("day", "date"),
-    span=("reportingstarts", "reportingends"),
+    amount=("amountspent", "ausgegebenerbetrag", "montantdépensé", "importegastado"),
+    campaign=(*_CAMPAIGN_NAMES, *_CAMPAIGNS),
+    date=_DAYS,
+    spans=(
+        ("reportingstarts", "reportingends"),
+        ("berichtsstart", "berichtsende"),
+        ("débutdesrapports", "findesrapports"),
+        ("iniciodelinforme", "findelinforme"),
+    ),
     has_summary=True,
     days="choose Breakdown > By time > Day and export it again",
 )
@@ -69,6 +92,7 @@ MICROSOFT = Platform(
     # Schema" in https://learn.microsoft.com/en-us/advertising/guides/reports. The service writes
     # CampaignName and TimePeriod where the web pages write "Campaign name" and "Gregorian date":
     # https://learn.microsoft.com/en-us/advertising/reporting-service/campaignperformancereportcolumn
+    # In English only: a report by week is told from one by day by the words above the header.
     name="Microsoft Advertising",
     source="microsoft_ads",
     amount=("spend",),

@@ -32,7 +32,8 @@ DAILY = frozenset({"day", "daily", "hour", "hourly"})
 
 _OURS = frozenset({"brand", "campaign", "date", "amount"})
 _TOTAL = re.compile(
-    r"(?:(?:grand|overall|filtered|deleted items) )?totals?(?:\s*[:\-\N{EN DASH}\N{EM DASH}].*)?",
+    r"(?:(?:(?:grand|overall|filtered|deleted items) )?totals?|totales|gesamt|summe)"
+    r"(?:\s*[:\-\N{EN DASH}\N{EM DASH}].*)?",
     re.IGNORECASE | re.DOTALL,
 )
 # The documentation writes @, the product ©.
@@ -238,9 +239,8 @@ class _Reading:
                 )
             if present:
                 places[wanted] = names.index(present[0])
-        if "date" not in places and self.platform.span is not None:
-            start, end = self.platform.span
-            if start in names and end in names:
+        for start, end in self.platform.spans:
+            if "date" not in places and start in names and end in names:
                 places |= {"date": names.index(start), "until": names.index(end)}
         if "date" not in places:
             raise Unreadable(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -16,7 +17,7 @@ from budgets.models import WaitingReport
 from budgets.services import to_date
 from budgets.services.ingestion import MAX_BATCH, Receipt
 from budgets.services.reports import checking
-from budgets.services.reports.finding import ToDate
+from budgets.services.reports.finding import Reported, ToDate, Unknown
 from budgets.services.reports.reading import Report
 from budgets.services.transactions import chunks
 
@@ -38,9 +39,13 @@ class Summary:
     paused: list[int] | None = None
     """Campaigns that would pause, as it was when the report was checked; ``None``: not tried."""
     resumed: list[int] | None = None
+    skipped: list[Unknown] = field(default_factory=list)
+    """Campaigns that do not exist: what the report says of them is not recorded."""
 
     @classmethod
-    def of(cls, report: Report, file: str, foreseen: Receipt | None) -> Self:
+    def of(
+        cls, report: Report, file: str, foreseen: Receipt | None, skipped: Iterable[Unknown]
+    ) -> Self:
         """Return that of a report that was read; `foreseen`: see `rehearse`."""
         return cls(
             file=file,
@@ -51,6 +56,7 @@ class Summary:
             silent=report.silent,
             paused=list(foreseen.paused) if foreseen else None,
             resumed=list(foreseen.resumed) if foreseen else None,
+            skipped=list(skipped),
         )
 
 
@@ -132,7 +138,12 @@ def sums_of(waiting: WaitingReport) -> list[ToDate]:
 
 def summary_of(waiting: WaitingReport) -> Summary:
     """Return the summary as it was kept."""
-    return Summary(**waiting.summary)
+    kept = dict(waiting.summary)
+    skipped = [
+        Unknown(brand, Reported(*reported), *rest)
+        for brand, reported, *rest in kept.pop("skipped", ())
+    ]
+    return Summary(**kept, skipped=skipped)
 
 
 def claim(waiting: WaitingReport, *, now: datetime) -> bool:

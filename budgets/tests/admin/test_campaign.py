@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from budgets.admin import campaign as campaign_admin
 from budgets.models import Campaign, StatusChange
+from budgets.services import access
 from budgets.tests.admin.conftest import HOSTILE, errors, html, told
 from budgets.tests.builders import decided, log, make_brand, make_campaign, spend, state
 
@@ -325,3 +328,83 @@ def test_hostile_names_are_text(ana: Client) -> None:
         assert "<img src=x" not in page, path
     switched = ana.post(LIST, {"action": "pause", "_selected_action": [campaign.pk]}, follow=True)
     assert "<script>alert" not in html(switched)
+
+
+def signed_in(client: Client, *permissions: str, role: str = "") -> None:
+    user = User.objects.create_user("bo", is_staff=True)
+    user.groups.set(Group.objects.filter(name=role))
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+
+
+def test_an_operator_pauses_and_resumes_and_edits_nothing(client: Client) -> None:
+    campaign = decided(make_campaign(name="Search"))
+    signed_in(client, role="Operator")
+
+    assert told(switch(client, "pause", campaign)) == ["1 campaign paused."]
+    assert (log(campaign)[-1].actor, state(campaign)) == ("bo", "operator")
+    assert 'name="daily_budget"' not in html(client.get(change(campaign)))
+    assert client.post(change(campaign), {**FORM, "daily_budget": "5"}).status_code == 403
+    assert client.get(f"{LIST}add/").status_code == 403
+    switch(client, "resume", campaign)
+    assert state(campaign) == ""
+    assert Campaign.objects.get().daily_budget is None
+
+
+def test_a_manager_edits_budgets_hours_flights_and_the_switch(client: Client) -> None:
+    campaign = decided(make_campaign(name="Search"))
+    signed_in(client, role="Manager")
+
+    fields = {"daily_budget": "5", "allowed_end_hour": "20", "ends_on": "2026-12-31"}
+    client.post(change(campaign), {**FORM, **fields, "is_enabled": ""})
+
+    assert state(campaign) == "operator"
+    assert (campaign.daily_budget, campaign.allowed_end_hour) == (Decimal(5), 20)
+    assert str(campaign.ends_on) == "2026-12-31"
+
+
+def test_the_switch_is_for_those_who_may_pause(client: Client) -> None:
+    campaign = decided(make_campaign(name="Search"))
+    signed_in(client, "view_campaign", "change_campaign")
+
+    assert 'name="is_enabled"' not in html(client.get(change(campaign)))
+    client.post(change(campaign), {**FORM, "daily_budget": "5", "is_enabled": ""})
+    switch(client, "pause", campaign)
+
+    assert state(campaign) == ""
+    assert campaign.daily_budget == 5
+
+
+def test_who_may_only_look_pauses_nothing(client: Client) -> None:
+    campaign = decided(make_campaign(name="Search"))
+    signed_in(client, "view_campaign")
+
+    switch(client, "pause", campaign)
+
+    assert state(campaign) == ""
+    assert 'value="pause"' not in html(client.get(LIST))
+
+
+def test_an_action_on_all_pages_leaves_what_is_not_seen(client: Client) -> None:
+    own, foreign = decided(make_campaign()), decided(make_campaign())
+    signed_in(client, role="Operator")
+    access.restrict(User.objects.get(), [own.brand])
+
+    fields = {"select_across": "1", "_selected_action": [foreign.pk]}
+    response = client.post(LIST, {"action": "pause", **fields})
+
+    assert told(response) == ["1 campaign paused."]
+    assert (state(own), state(foreign)) == ("operator", "")
+
+
+def test_many_names_of_others_crowd_out_no_own_campaign(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaign_admin, "BRANDS_SEARCHED", 2)
+    for _ in range(3):
+        make_campaign(name="Search")
+    own = make_campaign(name="Search", brand=make_brand(name="Brand of ours"))
+    signed_in(client, role="Operator")
+    access.restrict(User.objects.get(), [own.brand])
+
+    assert "Brand of ours" in html(client.get(f"{LIST}?q=brand"))

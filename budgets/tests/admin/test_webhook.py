@@ -16,6 +16,7 @@ from budgets.tests.admin.conftest import HOSTILE, errors, html, told
 from budgets.tests.builders import (
     NOW,
     decided,
+    deleted_at_the_writing_of,
     deliveries_of,
     everything_stored,
     make_brand,
@@ -171,6 +172,44 @@ def test_switching_off_and_on(ana: Client) -> None:
     assert (endpoint.is_enabled, endpoint.disabled_reason) == (True, "")
 
 
+def test_removing_is_asked_for_and_then_for_good(ana: Client) -> None:
+    endpoint, _ = make_webhook(description=HOSTILE)
+    waiting = one_change(endpoint)
+    assert 'value="remove"' in html(ana.get(change(endpoint)))
+
+    asked = html(act(ana, "remove", endpoint))
+
+    assert "Nothing more is sent to it, for good" in asked
+    assert endpoint.url in asked
+    assert "<script>alert(1)" not in asked
+    endpoint.refresh_from_db()
+    assert endpoint.is_enabled
+
+    form = {"action": "remove", "confirmed": "yes", "_selected_action": [endpoint.pk]}
+    response = ana.post(LIST, form)
+
+    assert told(response) == ["1 webhook: removed."]
+    endpoint.refresh_from_db()
+    waiting.refresh_from_db()
+    assert (endpoint.removed_at, endpoint.is_enabled, waiting.state) == (NOW, False, "cancelled")
+    assert 'value="remove"' not in html(ana.get(change(endpoint)))
+    assert told(act(ana, "remove", endpoint)) == ["Nothing to remove: they are removed already."]
+
+
+def test_a_brand_that_is_deleted_before_it_is_saved_is_said_in_words(
+    ana: Client,
+) -> None:
+    brand = make_brand(name="Acme")
+    form = {**FORM, "is_restricted": "True", "brands": [brand.pk]}
+
+    with deleted_at_the_writing_of("budgets_webhookendpoint", brand):
+        response = ana.post(f"{LIST}add/", form)
+
+    assert response.status_code == 302
+    assert told(response) == ["Not saved: Acme was deleted at this moment; choose again."]
+    assert not WebhookEndpoint.objects.exists()
+
+
 def test_a_delivery_shows_every_attempt(ana: Client) -> None:
     endpoint, _ = make_webhook()
     row = one_change(endpoint)
@@ -226,7 +265,7 @@ def test_nothing_changes_by_looking_and_nobody_deletes(ana: Client) -> None:
     row = one_change(endpoint)
     before = WebhookEndpoint.objects.values().get(), WebhookDelivery.objects.values().get()
 
-    for action in ("test", "rotate", "disable"):
+    for action in ("test", "rotate", "disable", "remove"):
         ana.get(f"{LIST}?action={action}&_selected_action={endpoint.pk}")
     ana.get(f"{SENT}?action=replay&_selected_action={row.pk}")
     for path in (f"{LIST}{endpoint.pk}/delete/", f"{SENT}{row.pk}/delete/"):
@@ -263,8 +302,9 @@ def test_who_may_look_may_do_nothing(client: Client) -> None:
     assert 'value="rotate"' not in page
     shown = html(client.get(f"{SENT}{row.pk}/change/"))
     assert 'value="replay"' not in shown
-    for action in ("test", "rotate", "enable", "disable"):
+    for action in ("test", "rotate", "enable", "disable", "remove"):
         act(client, action, endpoint)
+    client.post(LIST, {"action": "remove", "confirmed": "yes", "_selected_action": [endpoint.pk]})
     act(client, "replay", row, path=SENT)
     assert client.post(f"{LIST}add/", FORM).status_code == 403
     assert before == (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -15,6 +17,7 @@ from budgets.services.outbound import Reply
 from budgets.tests.builders import (
     NOW,
     decided,
+    deleted_at_the_writing_of,
     deliveries_of,
     everything_stored,
     make_brand,
@@ -94,6 +97,19 @@ def test_a_secret_is_in_the_answer_that_makes_it_and_in_no_other(manager: Progra
     assert shown(manager("GET", str(made["id"]))) == made
     assert shown(manager("GET")) == {"data": [made], "next_cursor": None}
     assert secret.removeprefix("whsec_") not in everything_stored()
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency_Key": "once"}])
+def test_a_brand_that_is_deleted_meanwhile_is_said_of_its_field(
+    manager: Program, headers: dict[str, str]
+) -> None:
+    brand = make_brand()
+
+    with deleted_at_the_writing_of("budgets_webhookendpoint", brand):
+        answer = manager("POST", body={"url": URL, "brands": [brand.pk]}, **headers)
+
+    assert wrong(answer) == {"brands": "unknown_brand"}
+    assert not WebhookEndpoint.objects.exists()
 
 
 def test_an_answer_that_was_lost_can_be_asked_for_again(manager: Program) -> None:
@@ -226,6 +242,40 @@ def test_an_answer_that_is_asked_for_again_tells_the_secret_of_then(manager: Pro
     assert shown(program("POST", path, Idempotency_Key="rotated")) == rotated
     assert len({made["secret"], rotated["secret"], latest}) == 3
     assert shown(program("POST", path), 404)["code"] == "not_found"
+
+
+def test_a_secret_whose_key_is_gone_cannot_be_told_again(manager: Program, settings: Any) -> None:
+    made = shown(manager("POST", body={"url": URL}, Idempotency_Key="once"), 201)
+    before, settings.SECRET_KEY = settings.SECRET_KEY, "another" * 10
+
+    lost = shown(manager("POST", body={"url": URL}, Idempotency_Key="once"), 409)
+
+    assert lost["code"] == "secret_lost"
+    assert "SECRET_KEY_FALLBACKS" in lost["detail"]
+    settings.SECRET_KEY_FALLBACKS = [before]
+    assert shown(manager("POST", body={"url": URL}, Idempotency_Key="once"), 201) == made
+
+
+def test_fields_and_the_switch_are_written_together_or_not_at_all(
+    manager: Program,
+) -> None:
+    endpoint, _ = make_webhook(description="before")
+    body = {"description": "after", "is_enabled": False}
+
+    with connection.execute_wrapper(fail_to_disable), pytest.raises(RuntimeError):
+        manager("PATCH", str(endpoint.pk), body)
+
+    endpoint.refresh_from_db()
+    assert (endpoint.description, endpoint.is_enabled) == ("before", True)
+    edited = shown(manager("PATCH", str(endpoint.pk), body))
+    assert (edited["description"], edited["is_enabled"]) == ("after", False)
+    assert edited["disabled_reason"] == "Switched off by manager."
+
+
+def fail_to_disable(execute: Callable[..., Any], sql: str, *more: Any) -> Any:
+    if sql.startswith("UPDATE") and "disabled_reason" in sql:
+        raise RuntimeError("killed at this moment")
+    return execute(sql, *more)
 
 
 # --- Deliveries ---------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from budgets.core.decision import (
     CampaignFacts,
     Facts,
     Hold,
-    Purse,
     decide,
     least_budget,
     next_change,
@@ -174,15 +173,6 @@ def test_a_weekly_calendar_decides_instead_of_the_hours_of_every_day(
             campaign=replace(RUNS.campaign, hours=Hours(*every_day, parse(week))),
         )
         assert decide(facts) == holds
-
-
-def test_a_purse_after_more_spend_keeps_its_budgets() -> None:
-    purse = Purse(daily_budget=Decimal(10), monthly_budget=Decimal(20))
-
-    after = purse.plus(today=Decimal(10), this_month=Decimal(15))
-
-    assert (after.day_is_spent, after.month_is_spent) == (True, False)
-    assert (purse.day_is_spent, after.monthly_budget) == (False, Decimal(20))
 
 
 @pytest.mark.parametrize(

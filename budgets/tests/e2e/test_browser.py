@@ -8,9 +8,9 @@ from datetime import datetime
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
-from budgets.models import Brand, Campaign
+from budgets.models import ApiKey, Brand, Campaign, WebhookEndpoint
 from budgets.tests.api.programs import operations
-from budgets.tests.builders import spend, state
+from budgets.tests.builders import make_key, make_webhook, spend, state
 from budgets.tests.e2e.conftest import (
     DESK,
     PHONE,
@@ -97,9 +97,35 @@ class TestEveryScreen:
         assert_fits(visit.page, width)
         visit.assert_kept_to_itself()
         assert_accessible(visit.page)
-        shade = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
-        red, green, blue = map(int, re.findall(r"\d+", shade)[:3])
-        assert (red + green + blue < 3 * 128) is (scheme == "dark")
+        assert_shade(visit.page, "document.body", scheme)
+
+    def test_keys_and_webhooks_fit_and_can_be_read_by_everybody(
+        self, aurora: Brand, visit: Visit, now: datetime, width: int
+    ) -> None:
+        make_key()
+        make_webhook(now=now)
+        visit.sign_in()
+
+        for kind in ("apikey", "webhookendpoint"):
+            row = ApiKey.objects.get() if kind == "apikey" else WebhookEndpoint.objects.get()
+            for page in ("add", f"{row.pk}/change"):
+                visit.page.goto(f"{visit.url}/admin/budgets/{kind}/{page}/")
+                expect(visit.page.locator("#id_brands")).to_be_attached()
+                assert_fits(visit.page, width)
+        visit.page.get_by_role("button", name="Remove …").click()
+        expect(visit.page.get_by_role("heading", name="Nothing more is sent to it")).to_be_visible()
+        self.look(visit.page, width)
+        visit.assert_kept_to_itself()
+
+    def test_the_description_of_the_api_fits_and_is_as_dark_as_the_reader_likes(
+        self, visit: Visit, width: int, scheme: Scheme
+    ) -> None:
+        visit.page.goto(f"{visit.url}/api/v1/docs")
+
+        expect(visit.page.get_by_role("heading", name="Ad-budget guardian")).to_be_visible()
+        assert_fits(visit.page, width)
+        assert_shade(visit.page, "document.documentElement", scheme)
+        visit.assert_kept_to_itself()
 
     def test_the_import_of_a_report_fits_and_can_be_read_by_everybody(
         self, aurora: Brand, visit: Visit, now: datetime, width: int, scheme: Scheme
@@ -143,6 +169,14 @@ def hand_in(page: Page, report: str) -> None:
     file: FilePayload = {"name": "report.csv", "mimeType": "text/csv", "buffer": report.encode()}
     page.get_by_label("Report", exact=True).set_input_files(file)
     page.get_by_role("button", name="Check").click()
+
+
+def assert_shade(page: Page, element: str, scheme: Scheme) -> None:
+    """What is behind the text is dark for who prefers that, and light for others."""
+    shade = page.evaluate(f"getComputedStyle({element}).backgroundColor")
+    *colour, opacity = [float(part) for part in [*re.findall(r"[\d.]+", shade), "1"]][:4]
+    is_dark = opacity > 0 and sum(colour) < 3 * 128
+    assert is_dark is (scheme == "dark")
 
 
 def test_the_api_describes_itself_without_a_network(visit: Visit) -> None:

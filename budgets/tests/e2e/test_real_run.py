@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -22,7 +26,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
 from pytest_django import DjangoDbBlocker
 
-from budgets.tests.waiting import until
+from budgets.services.deliveries import LEASE
+from budgets.tests.receiver import Message, receiving
+from budgets.tests.waiting import PATIENCE, until
 from django_celery_budget import broker
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis]
@@ -51,18 +57,37 @@ class Household:
     database: BaseDatabaseWrapper
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def manage(self, *words: str) -> None:
-        subprocess.run(
+    def manage(self, *words: str) -> str:
+        """Run a management command to its end, and return what it printed."""
+        done = subprocess.run(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), *words],
             env={**self.environment, "DJANGO_SETTINGS_MODULE": "django_celery_budget.settings"},
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
             check=True,
         )
+        return done.stdout.strip()
 
     def celery(self, role: str, *, ahead: timedelta) -> subprocess.Popen[bytes]:
         """Start a worker or beat whose clock is ahead of ours."""
+        command = ["celery", "-A", "django_celery_budget", role, "-l", "info"]
+        return self._start(role, *command, ahead=ahead)
+
+    def web(self) -> str:
+        """Start a web server at a port that is free, and return its host and port."""
+        server = ["gunicorn", "-c", "python:django_celery_budget.web_server"]
+        self._start("web", *server, "--bind", "127.0.0.1:0", ahead=timedelta(0))
+
+        def listening() -> list[str]:
+            return re.findall(r"Listening at: http://([\d.:]+)", self.log_of("web").read_text())
+
+        until(listening, self.said)
+        return listening()[0]
+
+    def _start(self, role: str, *command: str, ahead: timedelta) -> subprocess.Popen[bytes]:
         with self.log_of(role).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "django_celery_budget", role, "-l", "info"],
+                [sys.executable, "-m", *command],
                 cwd=self.home,  # beat leaves a pid file where it is started
                 env={**self.environment, "BUDGETS_TEST_AHEAD": str(ahead.total_seconds())},
                 stdout=log,
@@ -113,14 +138,17 @@ class Household:
         today, month = (Decimal(micros) / 1_000_000 for micros in row)
         return today, month
 
-    def passes(self) -> int:
-        """Return how many passes the worker reported done."""
-        return self.log_of("worker").read_text().count(" succeeded in ")
+    def passes(self, task: str = "") -> int:
+        """Return how many tasks, or those of one name, the worker reported done."""
+        ended = re.findall(
+            rf"budgets\.tasks\.{task}\S* succeeded in ", self.log_of("worker").read_text()
+        )
+        return len(ended)
 
-    def until_passing(self) -> None:
-        """Return when a pass came to its end that had not by now."""
-        before = self.passes()
-        until(lambda: self.passes() > before, self.said)
+    def until_passing(self, task: str = "") -> None:
+        """Return when a task came to its end that had not by now."""
+        before = self.passes(task)
+        until(lambda: self.passes(task) > before, self.said)
 
     def changes(self) -> list[tuple[Any, ...]]:
         return self.ask("SELECT old_hold, hold, cause FROM budgets_statuschange ORDER BY id")
@@ -266,3 +294,76 @@ def test_passes_go_on_by_themselves_when_the_broker_returns(
 
     household.until_held("brand_daily_budget")
     household.until_passing()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that holds an API key."""
+
+    address: str
+    secret: str
+
+    def post(self, path: str, said: dict[str, object]) -> dict[str, Any]:
+        """Send JSON, and return the answer's."""
+        headers = {"Authorization": f"Bearer {self.secret}", "Content-Type": "application/json"}
+        with closing(http.client.HTTPConnection(self.address, timeout=PATIENCE)) as connection:
+            connection.request("POST", f"/api/v1/{path}", json.dumps(said), headers)
+            response = connection.getresponse()
+            answer: dict[str, Any] = json.load(response)
+        assert response.status in (200, 201), answer
+        return answer
+
+
+def test_who_must_stop_is_told_and_told_again_when_the_sender_was_killed(
+    household: Household,
+) -> None:
+    is_over = threading.Event()
+
+    def hold_the_first(_message: Message, number: int) -> int:
+        if number == 0:
+            is_over.wait(PATIENCE)
+        return 204
+
+    household.environment["WEBHOOK_ALLOWED_PRIVATE_HOSTS"] = "127.0.0.1"
+    scopes = [word for scope in ("spend:write", "manage") for word in ("--scope", scope)]
+    secret = household.manage("create_api_key", "ad server", *scopes)
+    program = Program(household.web(), secret)
+    at_once = timedelta(0)
+    with receiving(hold_the_first) as receiver:
+        hook = program.post("webhooks", {"url": receiver.url, "events": ["campaign.paused"]})
+        worker, beat = (household.celery(role, ahead=at_once) for role in ("worker", "beat"))
+        household.until_held("")
+
+        [(campaign,)] = household.ask("SELECT id FROM budgets_campaign")
+        event = {"id": "1", "campaign": campaign, "amount": "10"}
+        event["occurred_at"] = datetime.now(UTC).isoformat()
+        answer = program.post("spend", {"source": "ad server", "events": [event]})
+        assert answer["paused"] == [campaign]
+
+        until(lambda: receiver.messages, household.said)
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        is_over.set()
+        worker = household.celery("worker", ahead=at_once)
+        for _ in range(2):  # the first may have begun before
+            household.until_passing("deliver_webhooks")
+        assert len(receiver.messages) == 1, "sent again while the lease of the killed one lasts"
+
+        household.stop(beat, worker)
+        for role in ("worker", "beat"):
+            household.celery(role, ahead=LEASE)
+        until(
+            lambda: household.ask("SELECT state FROM budgets_webhookdelivery") == [("delivered",)],
+            household.said,
+        )
+
+    first, again = receiver.messages
+    assert (again.id, again.body) == (first.id, first.body)
+    assert all(message.is_signed_with(hook["secret"]) for message in receiver.messages)
+    assert (first.said["type"], first.said["data"]["hold"]) == (
+        "campaign.paused",
+        "brand_daily_budget",
+    )
+    assert first.said["data"]["campaign"]["id"] == campaign
+    assert household.ask("SELECT attempts FROM budgets_webhookdelivery") == [(2,)]
+    assert household.ask("SELECT status FROM budgets_webhookattempt") == [(204,)]

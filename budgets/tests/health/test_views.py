@@ -13,6 +13,8 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from budgets.services import webhooks
+from budgets.tests.builders import make_webhook
 from budgets.tests.health.conftest import NOW
 from django_celery_budget.celery import app
 
@@ -70,6 +72,12 @@ class TestVerdict:
         monkeypatch.setitem(app.conf, "broker_url", "redis://127.0.0.1:1/0")
 
         assert get(client, NOW, accept="application/json").status_code == 503
+
+    def test_receivers_that_nobody_tells_are_503(self, client: Client) -> None:
+        endpoint, _ = make_webhook(now=NOW)
+        webhooks.test(endpoint, now=NOW - timedelta(minutes=15))
+
+        assert get(client, NOW).status_code == 503
 
     def test_anonymous_people_see_one_word(self, client: Client) -> None:
         fine, bad = get(client, NOW, accept="text/html"), get(client, LATE, accept="text/html")

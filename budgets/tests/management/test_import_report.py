@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from budgets.models import Brand, Campaign, Spend
+from budgets.models import Brand, Spend
 from budgets.services import passes
+from budgets.tests.agency import Agency, make_agency
 from budgets.tests.builders import NOW, TODAY, make_brand, make_campaign
 from budgets.tests.exports import (
     SERVICE_HEADER,
@@ -32,16 +33,6 @@ NAMES = ("Account", "Campaign", "Campaign ID", "Day", "Cost (USD)", "Device")
 DAY = "2026-11-23"
 
 
-@dataclass(frozen=True)
-class Agency:
-    """Two brands in dollars with a campaign Search each; only Acme has Shopping."""
-
-    acme: Brand
-    search: Campaign
-    shopping: Campaign
-    bolt_search: Campaign
-
-
 @pytest.fixture(autouse=True)
 def clock() -> Iterator[None]:
     with time_machine.travel(NOW, tick=False):
@@ -50,15 +41,7 @@ def clock() -> Iterator[None]:
 
 @pytest.fixture
 def agency() -> Agency:
-    acme, bolt = make_brand(name="Acme", daily_budget=100), make_brand(name="Bolt")
-    agency = Agency(
-        acme=acme,
-        search=make_campaign(acme, name="Search", external_id="111"),
-        shopping=make_campaign(acme, name="Shopping, winter"),
-        bolt_search=make_campaign(bolt, name="Search", external_id="222"),
-    )
-    passes.check_and_pause(NOW)
-    return agency
+    return make_agency()
 
 
 @pytest.fixture
@@ -284,6 +267,50 @@ def test_a_brand_with_a_corrupt_zone_is_named(agency: Agency, path: Path) -> Non
     assert "'Mars/Olympus'" in complaint
 
 
+# --- Skipped on demand ---------------------------------------------------------------------------
+
+
+STOVES = [("Acme", "Stoves", "777", "5.25"), ("Acme", "Stoves", "777", "6"), ("", "?\n", "", "1")]
+
+
+def test_what_is_unknown_is_skipped_on_demand_and_printed_with_its_sum(
+    agency: Agency, path: Path
+) -> None:
+    content = report(("Acme", "Search", "111", "10"), *STOVES)
+    skipped = [
+        "Skipped, not recorded: 2 unknown campaigns, 3 rows, 12.25 USD.",
+        "  Acme, Stoves, 777: 11.25 USD, 2 rows from line 5",
+        "  ?: 1 USD, 1 row from line 7",
+    ]
+    assert len(refusal(path, content)) == 3
+
+    dry = run(path, content, "--skip-unknown", "--dry-run").splitlines()
+    assert not Spend.objects.exists()
+    assert dry[-3:] == skipped
+
+    said = run(path, content, "--skip-unknown").splitlines()
+    assert said[:3] == skipped
+    assert said[3].startswith("1 row: 1 recorded.")
+    recorded = Spend.objects.get()
+    assert (recorded.campaign, recorded.amount) == (agency.search, Decimal(10))
+
+
+def test_nothing_else_is_skipped(agency: Agency, path: Path) -> None:
+    content = report(
+        ("Bolt", "Stoves", "777", "5"), ("", "Search", "", "1"), ("Acme", "Search", "", "0.1234567")
+    )
+
+    found = refusal(path, content, "--skip-unknown")
+
+    assert [words.split(":")[0].strip() for words in found] == ["line 5", "line 6"]
+    assert "of several brands" in found[0]
+
+
+def test_our_own_format_skips_nothing(agency: Agency, path: Path) -> None:
+    with pytest.raises(CommandError, match="--skip-unknown goes with a report of Google Ads"):
+        run(path, "brand,campaign,date,amount\nAcme,Stoves,2026-11-23,5\n", "--skip-unknown")
+
+
 # --- Refused whole ------------------------------------------------------------------------------
 
 
@@ -331,7 +358,7 @@ def test_refuses_amounts_that_no_total_could_hold(agency: Agency, path: Path) ->
         (b"%PDF-1.7", "is a PDF; download it as CSV"),
         (b"\r\n<!DOCTYPE html><html>", "is a web page, such as that of a failed download"),
         (b"\xef\xbb\xbf<HTML lang=en>", "is a web page, such as that of a failed download"),
-        ("Tag\tKampagne\tKosten\n".encode("utf-16"), "is UTF-16; save it as CSV UTF-8"),
+        ("Giorno\tCampagna\tCosto\n".encode("utf-16"), "is UTF-16; save it as CSV UTF-8"),
         (google(totals=False), "has no rows below the header; say --rows 0 if that is right"),
         (
             google((DAY, "Search", "111", "USD", "", "1.00", "")) * 2,
@@ -346,9 +373,9 @@ def test_refuses_a_file(agency: Agency, path: Path, content: bytes | str, compla
 
 
 def test_a_report_in_another_language_is_told_what_is_known(agency: Agency, path: Path) -> None:
-    (complaint,) = refusal(path, "Tag,Kampagne,Kosten\n2026-11-23,Search,1\n")
+    (complaint,) = refusal(path, "Giorno,Campagna,Costo\n2026-11-23,Search,1\n")
 
-    assert "is known by its English column names" in complaint
+    assert "is known by its column names in English" in complaint
 
 
 def test_a_report_that_may_be_cut_is_refused_or_confirmed(agency: Agency, path: Path) -> None:

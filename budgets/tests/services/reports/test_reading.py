@@ -98,6 +98,72 @@ def test_reads_google_ads_as_utf_16_with_tabs() -> None:
     assert rows(google_excel(SEARCH)) == rows(google(SEARCH))
 
 
+GERMAN_GOOGLE = table(
+    [
+        ["Kampagnenbericht"],
+        ["1. November 2026 - 24. November 2026"],
+        ["Tag", "Kampagne", "Kampagnen-ID", "Währungscode", "Klicks", "Kosten"],
+        ["23.11.2026", "Suche", "111", "EUR", "7", "1.012,50"],
+        ["Gesamt: Kampagnen", "--", "--", "EUR", "7", "1.012,50"],
+    ],
+    "\t",
+).encode("utf-16")
+FRENCH_GOOGLE = table(
+    [
+        ["Jour", "Campagne", "Coût"],
+        ["23/11/2026", "Suche", "1\N{NARROW NO-BREAK SPACE}012,50"],
+        ["Total : campagnes", "--", "1\N{NARROW NO-BREAK SPACE}012,50"],
+    ]
+)
+SPANISH_GOOGLE = table([["Día", "Campaña", "Coste"], ["2026-11-23", "Suche", "1.012,50"]], ";")
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "currency"),
+    [
+        pytest.param(GERMAN_GOOGLE, "111", "EUR", id="German"),
+        pytest.param(FRENCH_GOOGLE, "", "", id="French"),
+        pytest.param(SPANISH_GOOGLE, "", "", id="Spanish"),
+    ],
+)
+def test_reads_google_ads_in_other_languages(content: str | bytes, key: str, currency: str) -> None:
+    row = only(content)
+
+    assert row._replace(line=0) == ReportRow(0, "Suche", key, "", DAY, "1012.50", currency)
+    assert reading.recognise(content if isinstance(content, bytes) else content.encode()) is GOOGLE
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        ("Berichtsstart", "Berichtsende", "Kampagnenname", "Ausgegebener Betrag (EUR)"),
+        ("Début des rapports", "Fin des rapports", "Nom de la campagne", "Montant dépensé (EUR)"),
+        ("Inicio del informe", "Fin del informe", "Nombre de la campaña", "Importe gastado (EUR)"),
+        ("Tag", "Impressionen", "Kampagnenname", "Ausgegebener Betrag (EUR)"),
+        ("Jour", "Impressions", "Nom de la campagne", "Montant dépensé (EUR)"),
+        ("Día", "Impresiones", "Nombre de la campaña", "Importe gastado (EUR)"),
+    ],
+)
+def test_reads_meta_ads_in_other_languages(heading: tuple[str, ...]) -> None:
+    content = table([heading, ("2026-11-23", "2026-11-23", "Suche", "12,50")]).encode("utf-8-sig")
+
+    assert only(content) == ReportRow(2, "Suche", "", "", DAY, "12.50", "EUR")
+    assert reading.recognise(content) is META
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('Tag,Kampagne,Kosten\n03.04.2026,Suche,"1,234"\n', "amount: '1,234' is ambiguous"),
+        ('Jour,Campagne,Coût\n03/04/2026,Suche,"1,5"\n', "date: '03/04/2026' is ambiguous"),
+        ("Woche,Kampagne,Kosten\n23.11.2026,Suche,1\n", "date: this report of Google Ads does not"),
+        ("Tag,Kampagne,Kosten\nZusammen,--,1\n", "campaign: is empty"),
+    ],
+)
+def test_what_another_language_leaves_open_is_refused_as_well(content: str, words: str) -> None:
+    assert complaint(content)[1].startswith(words)
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_reads_either_order_of_bytes(encoding: str) -> None:
     mark = codecs.BOM_UTF16_LE if encoding.endswith("le") else codecs.BOM_UTF16_BE
@@ -188,7 +254,8 @@ def test_both_spellings_of_the_copyright_are_no_row(sign: str) -> None:
         ("brand,campaign,date,amount", None),
         ("brand,campaign,date,amount,cost", None),
         ("brand,campaign,date,amount\nCost,Campaign,Day,1", None),
-        ("Kampagne,Tag,Kosten", None),
+        ("Kampagne,Tag,Kosten", GOOGLE),
+        ("Campagna,Giorno,Costo", None),
         ("", None),
         ("\0\0\0", None),
         ('"Day,Campaign,Cost', None),

@@ -7,7 +7,7 @@ import budgets.models.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0010_spend_archive"),
+        ("budgets", "0013_roles"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0009_waiting_report"),
+        ("budgets", "0011_settled_deliveries"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

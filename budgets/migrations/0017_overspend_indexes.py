@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0012_imports"),
+        ("budgets", "0016_imports"),
     ]
 
     operations = [

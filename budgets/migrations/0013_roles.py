@@ -56,7 +56,7 @@ def keep_pausing(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0010_brand_access"),
+        ("budgets", "0012_brand_access"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]

@@ -6,8 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0011_roles"),
-        ("budgets", "0011_weekly_hours"),
+        ("budgets", "0015_alerts"),
     ]
 
     operations = [
