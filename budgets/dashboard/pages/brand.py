@@ -577,7 +577,7 @@ def _line(reader: Reader, brand: Brand, campaign: Campaign, purse: Purse) -> Cam
     return CampaignLine(
         pk=campaign.pk,
         name=campaign.name,
-        url=f"/campaigns/{campaign.pk}/",
+        url=reverse("campaign", args=[campaign.pk]),
         edit_url=reverse("campaign-edit", args=[campaign.pk]) if may_edit else "",
         state=_state(campaign.hold),
         is_enabled=campaign.is_enabled,
@@ -601,7 +601,7 @@ def _change(reader: Reader, change: StatusChange, pace: BrandPace | None) -> Cha
     return ChangeLine(
         pk=change.pk,
         campaign=change.campaign.name,
-        url=f"/campaigns/{change.campaign_id}/",
+        url=reverse("campaign", args=[change.campaign_id]),
         at=reader.time(change.at, pace.moment.zone) if pace else None,
         ago=f"{in_words(reader.now - change.at)} ago",
         before=_state(change.old_hold),

@@ -359,7 +359,7 @@ def _brand(reader: Reader, each: BrandPace, counts: Mapping[int, CampaignCount])
     return BrandLine(
         pk=brand.pk,
         name=brand.name,
-        url=f"/brands/{brand.pk}/",
+        url=reverse("brand", args=[brand.pk]),
         is_active=brand.is_active,
         day=bar(reader, brand.currency, purse.spent_today, purse.daily_budget, pace.day_plan),
         month=bar(
@@ -493,7 +493,7 @@ def _campaign(campaign: Campaign) -> CampaignLine:
         name=campaign.name,
         url=_campaign_url(campaign),
         brand=campaign.brand.name,
-        brand_url=f"/brands/{campaign.brand_id}/",
+        brand_url=reverse("brand", args=[campaign.brand_id]),
         state=state_of(campaign.hold),
     )
 
@@ -525,7 +525,7 @@ def _change(reader: Reader, alike: Sequence[Told]) -> ChangeLine:
             for other in alike[1:]
         ],
         brand=campaign.brand.name,
-        brand_url=f"/brands/{campaign.brand_id}/",
+        brand_url=reverse("brand", args=[campaign.brand_id]),
         verb=each.verb if len(alike) == 1 else told.PLURAL[each.verb],
         state=state_of(change.hold),
         reason=each.reason,
@@ -537,7 +537,7 @@ def _change(reader: Reader, alike: Sequence[Told]) -> ChangeLine:
 
 
 def _campaign_url(campaign: Campaign) -> str:
-    return f"/campaigns/{campaign.pk}/"
+    return reverse("campaign", args=[campaign.pk])
 
 
 def _choices(whole: Whole, wanted: Filter) -> Choices:

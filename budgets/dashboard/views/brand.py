@@ -157,7 +157,7 @@ def _draw(
 
 
 def _back(row: Brand | Campaign) -> str:
-    return reverse("brand", args=[row.brand_id if isinstance(row, Campaign) else row.pk])
+    return reverse("campaign" if isinstance(row, Campaign) else "brand", args=[row.pk])
 
 
 def _switched(request: HttpRequest) -> tuple[bool, list[int]]:

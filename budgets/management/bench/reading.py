@@ -20,6 +20,8 @@ PAGES = (
     "/",
     "/?hold=brand_daily_budget",
     "/?q=Campaign+77",
+    "/overspend/",
+    "/alerts/",
     "/admin/budgets/brand/",
     "/admin/budgets/campaign/",
     "/admin/budgets/spend/",
