@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench check format clean
+.PHONY: help run test bench screenshots check format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -22,6 +22,9 @@ test: $(VENV)/.develop ## run the tests; ARGS='-k dayparting' to choose
 bench: $(VENV)/.run ## measure passes, ingestion and pages; ARGS='--campaigns 100000' for more
 	@echo "==> Measuring on databases of its own, yours is not touched (about two minutes) …"
 	@$(BIN)/python manage.py bench $(ARGS)
+
+screenshots: $(VENV)/.develop ## take the pictures of the README anew; needs a Chromium
+	@$(BIN)/python -m budgets.tests.screenshots
 
 check: $(VENV)/.develop ## formatter, linter, import contracts, types, migrations, deployment
 	@echo "==> Formatter";          $(BIN)/ruff format --check .
