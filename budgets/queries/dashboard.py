@@ -16,6 +16,11 @@ from budgets.services.access import Sight
 CANDIDATES = 100
 """Brands that the database proposes; the page orders these exactly and shows the first of them."""
 
+MANY_CAMPAIGNS = 200_000
+KEPT_SECONDS = 5.0
+"""With so many campaigns the counts are kept for one refresh of the page: counting a million takes
+0.1 s, and every open page asks for it."""
+
 WESTERNMOST = timedelta(hours=12)
 """Baker Island is this far behind UTC: no local date anywhere is earlier."""
 
@@ -35,6 +40,32 @@ def campaigns_by_hold(sight: Sight) -> dict[str, int]:
     held = dict(rows.annotate(count=Count("pk")))
     active = max(sight.campaigns().count() - sum(held.values()), 0)
     return {"": active, **held} if active else held
+
+
+class KeptCounts:
+    """How many campaigns run and are held, counted anew each time while they are few.
+
+    Kept for those who see all brands alone: what others see is theirs, and less.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, int] = {}
+        self._until = 0.0
+
+    def by_hold(self, sight: Sight, moment: float) -> dict[str, int]:
+        """Count the campaigns in `sight` by hold; `moment` is of the monotonic clock, in seconds."""
+        if sight.brand_ids is not None:
+            return campaigns_by_hold(sight)
+        if moment < self._until:
+            return self._kept
+        counts = campaigns_by_hold(sight)
+        if sum(counts.values()) >= MANY_CAMPAIGNS:
+            self._kept, self._until = counts, moment + KEPT_SECONDS
+        return counts
+
+
+kept_counts = KeptCounts()
+"""Those of this process."""
 
 
 def nearest_brands(now: datetime, sight: Sight) -> list[Brand]:

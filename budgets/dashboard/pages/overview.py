@@ -31,11 +31,6 @@ SHOWN_TROUBLES = 5
 NEAR = Decimal("0.8")
 """From this share of a budget on, a bar asks for attention."""
 
-MANY_CAMPAIGNS = 200_000
-KEPT_SECONDS = 5.0
-"""With so many campaigns the counts are kept for one refresh of the page: counting a million takes
-0.1 s, and every open page asks for it."""
-
 RUNNING = "running"
 KINDS = {
     Hold.BRAND_MONTHLY_BUDGET: "budget",
@@ -166,7 +161,7 @@ def build(
     may_add_brands: bool,
 ) -> Page:
     """Ask everything the page shows; the number of statements does not grow with the data."""
-    by_hold = _counts.by_hold(sight)
+    by_hold = dashboard.kept_counts.by_hold(sight, time.monotonic())
     brand_count = sight.brands().count()
     nearest = _nearest(now, sight, may_open=may_open_brands)
     troubles = health.troubled_brands(SHOWN_TROUBLES + 1, sight)
@@ -189,30 +184,6 @@ def build(
         sees_all=sight.brand_ids is None,
         may_add_brands=may_add_brands,
     )
-
-
-class _Counts:
-    """How many campaigns run and are held, counted anew each time while they are few.
-
-    Kept for those who see all brands alone: what others see is theirs, and less.
-    """
-
-    def __init__(self) -> None:
-        self._kept: dict[str, int] = {}
-        self._until = 0.0
-
-    def by_hold(self, sight: Sight) -> dict[str, int]:
-        if sight.brand_ids is not None:
-            return dashboard.campaigns_by_hold(sight)
-        if time.monotonic() < self._until:
-            return self._kept
-        counts = dashboard.campaigns_by_hold(sight)
-        if sum(counts.values()) >= MANY_CAMPAIGNS:
-            self._kept, self._until = counts, time.monotonic() + KEPT_SECONDS
-        return counts
-
-
-_counts = _Counts()
 
 
 def _holds(by_hold: Mapping[str, int]) -> list[HoldCount]:

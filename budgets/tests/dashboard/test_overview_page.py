@@ -13,6 +13,7 @@ from budgets.core.decision import Hold
 from budgets.dashboard.pages import overview as page
 from budgets.dashboard.pages.overview import BrandLine, Page
 from budgets.models import Brand, Campaign
+from budgets.queries import dashboard
 from budgets.queries.dashboard import CampaignCount
 from budgets.services import editing, ingestion, passes
 from budgets.services.access import EVERYTHING
@@ -248,12 +249,12 @@ def test_counts_of_very_many_campaigns_are_kept_for_one_refresh(
     passes.check_and_pause(NOON)
     assert build().running == 1
 
-    monkeypatch.setattr(page, "_counts", page._Counts())
-    monkeypatch.setattr(page, "MANY_CAMPAIGNS", 1)
+    monkeypatch.setattr(dashboard, "kept_counts", dashboard.KeptCounts())
+    monkeypatch.setattr(dashboard, "MANY_CAMPAIGNS", 1)
     assert build().running == 1
     Campaign.objects.filter(brand=brand).update(is_enabled=False)
     passes.check_and_pause(NOON)
     assert build().running == 1
 
-    monkeypatch.setattr(page, "_counts", page._Counts())
+    monkeypatch.setattr(dashboard, "kept_counts", dashboard.KeptCounts())
     assert build().running == 0

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-FOR_EVERYBODY = {"/health/", "/health/live", "/health/live/", "/admin/login/"}
+FOR_EVERYBODY = {"/health/", "/health/live", "/health/live/", "/admin/login/", "/metrics"}
 API = "/api/v1/"
 DESCRIBES_THE_API = {f"{API}docs", f"{API}openapi.json"}
 
