@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -42,9 +41,8 @@ Labels = frozenset[tuple[str, str]]
 
 
 @pytest.fixture(autouse=True)
-def token(settings: Settings) -> Iterator[None]:
+def token(settings: Settings) -> None:
     settings.METRICS_TOKEN = TOKEN
-    return
 
 
 def get(client: Client, moment: datetime = NOW, authorization: str = f"Bearer {TOKEN}") -> Response:
@@ -301,12 +299,11 @@ class TestCost:
         few = len(statements(lambda: exposition.write(NOW, moment=0)))
 
         endpoint, _ = make_webhook(now=NOW)
-        for number in range(5):
-            campaign = make_campaign(make_brand(daily_budget=number))
+        campaigns = [make_campaign(make_brand(daily_budget=number)) for number in range(5)]
+        passes.check_and_pause(NOW)
+        for campaign in campaigns:
             write_spend(campaign, 1, NOW.date())
             webhooks.test(endpoint, now=NOW)
-        passes.check_and_pause(NOW)
-        write_spend(campaign, 1, NOW.date())
         many = len(statements(lambda: exposition.write(NOW, moment=0)))
 
         assert few == many <= 11

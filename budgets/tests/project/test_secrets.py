@@ -85,7 +85,7 @@ class TestInThisProcess:
         assert client.session["_auth_user_id"]
         assert PASSWORD not in heard.getvalue()
         assert TYPO not in heard.getvalue()
-        assert client.session.session_key not in heard.getvalue()
+        assert str(client.session.session_key) not in heard.getvalue()
 
     def test_the_token_of_metrics(self, client: Client, heard: Heard, settings: Any) -> None:
         settings.METRICS_TOKEN = "scrape-token-0123456789"
