@@ -11,6 +11,7 @@ from django.db import connection
 
 from budgets import tasks
 from budgets.core.decision import Hold
+from budgets.models import PassRecord
 from budgets.services import passes
 from budgets.tests.builders import (
     NOW,
@@ -139,3 +140,17 @@ def test_webhooks_are_sent_by_a_task_of_their_own(settings: Any) -> None:
         assert tasks.deliver_webhooks(of_a_newer_version=True) == {"sent": 0, "delivered": 0}
 
     assert [message.said["type"] for message in receiver.messages] == ["campaign.resumed"]
+
+
+@pytest.mark.parametrize("name", [passes.CHECK_AND_PAUSE, passes.RESET])
+@pytest.mark.django_db
+def test_how_long_a_pass_took_is_on_record_beside_what_it_did(name: str) -> None:
+    make_campaign()
+
+    counts = getattr(tasks, name)()
+
+    kept = PassRecord.objects.get(name=name).counts
+    took = kept.pop(passes.MILLISECONDS)
+    assert kept == counts
+    assert type(took) is int
+    assert took >= 0
