@@ -118,8 +118,8 @@ for origin in CSRF_TRUSTED_ORIGINS:
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
-# A load balancer asks over plain HTTP; a redirect would read as "down".
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+# A load balancer asks over plain HTTP, and so does who collects metrics; a redirect would read as "down".
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 if env.boolean("BEHIND_TLS_PROXY"):
     # Only on demand: without a proxy that overwrites the header, any client could send it.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -158,6 +158,7 @@ INSTALLED_APPS = [
     "budgets",
 ]
 MIDDLEWARE = [
+    "django_celery_budget.middleware.request_id",
     "django_celery_budget.middleware.KeptConnectionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django_celery_budget.middleware.content_security_policy",
@@ -417,6 +418,22 @@ UNFOLD = {
 
 # --- Log ---------------------------------------------------------------------------------------
 LOGGING = logs.config(env.choice("LOG_FORMAT", ("console", "json")))
+
+
+# --- Metrics -----------------------------------------------------------------------------------
+def checked_metrics_token(token: str) -> str:
+    """Refuse what can be guessed, and what no header can carry. Empty: there are no metrics."""
+    if token and not re.fullmatch(r"[!-~]{20,}", token):
+        raise ImproperlyConfigured(
+            "METRICS_TOKEN must have at least 20 visible ASCII characters, without spaces. Make one "
+            'with: python3 -c "import secrets; print(secrets.token_urlsafe(32))", and give it as '
+            "METRICS_TOKEN or in a file named by METRICS_TOKEN_FILE."
+        )
+    return token
+
+
+METRICS_TOKEN = checked_metrics_token(env.secret("METRICS_TOKEN"))
+"""Who shows it may read `/metrics`; empty: there is no such page."""
 
 # --- Celery ------------------------------------------------------------------------------------
 REDIS_URL = broker.checked_url(env.secret("REDIS_URL"))

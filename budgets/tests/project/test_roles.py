@@ -134,6 +134,8 @@ NEEDS: dict[str, Needs] = {
     "sign-out": Needs(NO_GET, SIGNED_IN),
     "health": Needs(PUBLIC, NO_POST),
     "health-live": Needs(PUBLIC, NO_POST),
+    # Without a token in the settings it is not there.
+    "metrics": Needs(NOWHERE, NO_POST),
     "health/live/": Needs(PUBLIC, NO_POST),
     "admin:index": Needs(STAFF, STAFF),
     "admin:search": Needs(STAFF, STAFF),
