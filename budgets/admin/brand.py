@@ -48,7 +48,16 @@ class BrandForm(Form[Brand]):
 
     class Meta:
         model = Brand
-        fields = ("name", "is_active", "daily_budget", "monthly_budget", "timezone", "currency")
+        fields = (
+            "name",
+            "is_active",
+            "daily_budget",
+            "monthly_budget",
+            "timezone",
+            "currency",
+            "stale_after_hours",
+            "stale_policy",
+        )
         widgets = {"timezone": ZoneWidget}
 
     def clean_timezone(self) -> str:
@@ -83,6 +92,8 @@ class BrandFigures:
     pending: str
     trouble: str
     next_look: str
+    last_report: str = ""
+    is_stale: bool = False
 
     @classmethod
     def of(cls, brand: Brand, moment: Moment | None, now: datetime) -> BrandFigures:
@@ -106,7 +117,15 @@ class BrandFigures:
             f"{moment.day.ends_at:%d %b %H:%M} UTC",
             trouble=brand.trouble,
             next_look=next_look(brand.due_at, now),
+            last_report=_last_report(moment, now),
+            is_stale=moment.is_stale,
         )
+
+
+def _last_report(moment: Moment, now: datetime) -> str:
+    """Say when spend was last reported; empty where nobody asked to know."""
+    at = moment.brand.last_report_at
+    return f"{at:%d %b %Y, %H:%M} UTC ({in_words(now - at)} ago)" if at else ""
 
 
 def next_look(due_at: datetime, now: datetime) -> str:
@@ -126,6 +145,7 @@ class BrandAdmin(EditingAdmin):
         (None, {"fields": ("name", "is_active")}),
         ("Budgets", {"fields": (("daily_budget", "monthly_budget"), "currency")}),
         ("Time", {"fields": ("timezone",)}),
+        ("When no spend is reported", {"fields": (("stale_after_hours", "stale_policy"),)}),
     )
     list_display = ("name", "state", "today", "month", "zone", "campaigns")
     list_filter = (("is_active", BooleanRadioFilter), TroubledFilter)

@@ -148,7 +148,10 @@ def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> 
         return Outcome()
     by_brand = {moment.brand.pk: moment for moment in moments}
     kinds, kind_of = _kinds(moments)
-    looks = {pk: moment.day.ends_at for pk, moment in by_brand.items()}
+    looks = {
+        pk: next_change(moment.day, set(), moment.now, stale_at=moment.brand.stale_at)
+        for pk, moment in by_brand.items()
+    }
     moves = _Moves()
     for situation in _situations(kind_of):
         kind = kinds[situation.kind]
@@ -266,6 +269,7 @@ def brand_facts(moment: Moment) -> BrandFacts:
         month_is_spent=purse.month_is_spent,
         today=moment.day.date,
         hour=moment.hour,
+        waits_for_reports=moment.waits_for_reports,
     )
 
 
@@ -283,6 +287,7 @@ def _kinds(moments: Sequence[Moment]) -> tuple[list[_Kind], dict[int, int]]:
             brand.is_active,
             reached(brand.spent_today, brand.daily_budget),
             reached(brand.spent_this_month, brand.monthly_budget),
+            moment.waits_for_reports,
         )
         if key not in places:
             places[key] = len(kinds)
@@ -425,6 +430,8 @@ def _cause(old: str, new: str, moment: Moment, trigger: Trigger) -> str:
     if trigger is Trigger.SPEND and (
         new in BUDGET_HOLDS or (is_about_budget and not moment.has_turned)
     ):
+        return Cause.SPEND.value
+    if trigger is Trigger.SPEND and old == Hold.STALE_SPEND:
         return Cause.SPEND.value
     if Hold.OPERATOR in (old, new):
         return Cause.OPERATOR.value
