@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from django_celery_budget import broker, env, logs
+from django_celery_budget import broker, env, logs, mail
 
 # --- Where -------------------------------------------------------------------------------------
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -342,6 +342,12 @@ UNFOLD = {
                         "Spend", "payments", "admin:budgets_spend_changelist", "budgets.view_spend"
                     ),
                     entry(
+                        "Alerts",
+                        "notifications",
+                        "admin:budgets_alert_changelist",
+                        "budgets.view_alert",
+                    ),
+                    entry(
                         "Status changes",
                         "history",
                         "admin:budgets_statuschange_changelist",
@@ -388,6 +394,12 @@ UNFOLD = {
                         "outgoing_mail",
                         "admin:budgets_webhookdelivery_changelist",
                         "budgets.view_webhookdelivery",
+                    ),
+                    entry(
+                        "Alert recipients",
+                        "contact_mail",
+                        "admin:budgets_alertrecipient_changelist",
+                        "budgets.view_alertrecipient",
                     ),
                     {
                         **entry("Users", "person", "admin:auth_user_changelist"),
@@ -479,6 +491,24 @@ WEBHOOK_ALLOWED_PRIVATE_HOSTS = checked_networks(env.words("WEBHOOK_ALLOWED_PRIV
 WEBHOOK_KEEP_DAYS = env.integer("WEBHOOK_KEEP_DAYS", 30, at_least=4, at_most=36_500)
 """How long a delivery can be seen after its last attempt. Longer than its attempts take: these tell
 whether a receiver lives."""
+
+# --- Mail --------------------------------------------------------------------------------------
+given_mail = mail.parse(env.secret("EMAIL_URL"))
+MAIL_IS_CONFIGURED = given_mail is not None
+"""Whether alerts can be sent by e-mail; without a server they are shown and told to webhooks only."""
+
+EMAIL_BACKEND = given_mail.backend if given_mail else mail.NOWHERE
+EMAIL_HOST, EMAIL_PORT = (given_mail.host, given_mail.port) if given_mail else ("localhost", 25)
+EMAIL_HOST_USER = given_mail.user if given_mail else ""
+EMAIL_HOST_PASSWORD = given_mail.password if given_mail else ""
+EMAIL_USE_TLS = given_mail is not None and given_mail.starttls
+EMAIL_USE_SSL = given_mail is not None and given_mail.tls
+EMAIL_TIMEOUT = 10  # Seconds for each answer of the server.
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = mail.checked_sender(
+    env.text("DEFAULT_FROM_EMAIL"), is_needed=MAIL_IS_CONFIGURED
+)
+SITE_URL = mail.checked_site(env.text("SITE_URL"))
+"""Where the pages are, for links in mails, without a slash at its end; empty: mails have no links."""
 
 # --- Money -------------------------------------------------------------------------------------
 API_REQUESTS_PER_SECOND = env.integer(

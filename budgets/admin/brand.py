@@ -21,9 +21,10 @@ from budgets.admin import figures
 from budgets.admin.base import Form, column, person_of
 from budgets.admin.editing import EditingAdmin
 from budgets.admin.figures import Figure, html
+from budgets.core import alerts
 from budgets.core.durations import in_words
 from budgets.models import Brand, Campaign
-from budgets.models.brand import AT_ONCE
+from budgets.models.brand import AT_ONCE, validate_thresholds
 from budgets.queries import dashboard
 from budgets.queries.dashboard import CampaignCount
 from budgets.services import rollover
@@ -57,12 +58,20 @@ class BrandForm(Form[Brand]):
             "currency",
             "stale_after_hours",
             "stale_policy",
+            "alert_thresholds",
+            "alert_silence_hours",
         )
         widgets = {"timezone": ZoneWidget}
 
     def clean_timezone(self) -> str:
         """Take the name without the spaces that a paste brings."""
         return str(self.cleaned_data["timezone"]).strip()
+
+    def clean_alert_thresholds(self) -> str:
+        """Write the thresholds as they are stored."""
+        text: str = self.cleaned_data["alert_thresholds"]
+        validate_thresholds(text)
+        return alerts.canonical(text)
 
 
 class TroubledFilter(RadioFilter):
@@ -146,6 +155,7 @@ class BrandAdmin(EditingAdmin):
         ("Budgets", {"fields": (("daily_budget", "monthly_budget"), "currency")}),
         ("Time", {"fields": ("timezone",)}),
         ("When no spend is reported", {"fields": (("stale_after_hours", "stale_policy"),)}),
+        ("Alerts", {"fields": (("alert_thresholds", "alert_silence_hours"),)}),
     )
     list_display = ("name", "state", "today", "month", "zone", "campaigns")
     list_filter = (("is_active", BooleanRadioFilter), TroubledFilter)

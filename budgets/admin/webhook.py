@@ -338,15 +338,17 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     readonly_fields = ("message_id", "created", "next_attempt")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return those of endpoints that exist for who asks, and of changes that do.
+        """Return those of endpoints that exist for who asks, and of changes and alerts that do.
 
         An endpoint may have heard of other brands before.
         """
         rows, person = super().get_queryset(request), person_of(request)
         if person.brand_ids is None:
             return rows
-        tests = rows.filter(status_change=None)
-        return (tests | person.of(rows, "status_change__campaign__brand_id")).filter(
+        tests = rows.filter(event=WebhookEvent.TEST)
+        changes = person.of(rows, "status_change__campaign__brand_id")
+        alerts = person.of(rows, "alert__brand_id")
+        return (tests | changes | alerts).filter(
             endpoint__in=WebhookEndpoint.objects.seen_with(person.brand_ids)
         )
 

@@ -19,6 +19,7 @@ from budgets.queries import health
 from budgets.queries.health import PassAge
 from budgets.services import passes
 from budgets.services.access import Sight
+from budgets.services.alerts import watching
 from django_celery_budget import broker, schedule
 from django_celery_budget.celery import app
 from django_celery_budget.schedule import Entry
@@ -95,6 +96,7 @@ def examine(now: datetime, *, sight: Sight, ask_workers: bool) -> Report:
             *_passes(now, sight, ask_workers=ask_workers and in_broker.status is Status.OK),
             _guarded("brands", "Brands", partial(check_brands, sight)),
             _guarded("webhooks", "Webhooks", partial(check_webhooks, now)),
+            _guarded("alerts", "Alerts", partial(check_alerts, now)),
         ]
     )
 
@@ -339,6 +341,41 @@ def check_webhooks(now: datetime) -> Check:
         Status.FAIL,
         f"{words} that worker and beat run, that the schedule in the admin has an enabled entry for "
         "budgets.tasks.deliver_webhooks, and the log of the worker.",
+    )
+
+
+def check_alerts(now: datetime) -> Check:
+    """Warn of alerts that nobody looks for, or that cannot be told."""
+    count, oldest, why = health.overdue_mails(now - DELIVERY_PATIENCE)
+    check = partial(
+        Check,
+        "alerts",
+        "Alerts",
+        value={"overdue": count, "mail_is_configured": settings.MAIL_IS_CONFIGURED},
+    )
+    known = schedule.entries()
+    record = health.pass_records().get(watching.RAISE)
+    patience = schedule.patience(known, watching.RAISE)
+    if record is not None and now - record.at > patience:
+        return check(
+            Status.WARN,
+            f"Nobody has looked for {in_words(now - record.at)}. See in the admin that the schedule "
+            "has an enabled entry for budgets.tasks.raise_alerts, and the log of the worker.",
+        )
+    if not settings.MAIL_IS_CONFIGURED and health.somebody_is_told_by_mail():
+        return check(
+            Status.WARN,
+            "There are recipients, and no mail server: set EMAIL_URL and DEFAULT_FROM_EMAIL. What is "
+            "not sent within a day is given up.",
+        )
+    if oldest is None:
+        return check(Status.OK, "No mail is overdue.")
+    number = "1 mail is" if count == 1 else f"{count:,} mails are"
+    because = f" {why}" if why else ""
+    return check(
+        Status.WARN,
+        f"{number} overdue, the oldest for {in_words(now - oldest)}.{because} See in the admin that "
+        "the schedule has an enabled entry for budgets.tasks.send_alerts, and the mail server.",
     )
 
 

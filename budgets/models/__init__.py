@@ -1,5 +1,12 @@
 """The nouns, their constraints and the words for sets of them."""
 
+from budgets.models.alert import (
+    Alert,
+    AlertKind,
+    AlertMessage,
+    AlertRecipient,
+    MessageState,
+)
 from budgets.models.api_key import ApiKey, Scope
 from budgets.models.archive import ArchivedSpend, SpendArchive
 from budgets.models.brand import Brand
@@ -20,6 +27,10 @@ from budgets.models.webhook import (
 )
 
 __all__ = [
+    "Alert",
+    "AlertKind",
+    "AlertMessage",
+    "AlertRecipient",
     "AmountRefused",
     "ApiKey",
     "AppendOnly",
@@ -32,6 +43,7 @@ __all__ = [
     "DeliveryState",
     "HoursRefused",
     "IdempotentAnswer",
+    "MessageState",
     "MoneyField",
     "PassRecord",
     "Scope",

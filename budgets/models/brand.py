@@ -15,7 +15,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Length, Upper
 from django.db.models.lookups import Exact
 
-from budgets.core import periods
+from budgets.core import alerts, periods
 from budgets.models import sets  # noqa: F401  # makes `pk__among` known
 from budgets.models.fields import MoneyField
 
@@ -138,6 +138,14 @@ def validate_zone(name: str) -> None:
         raise ValidationError(str(error), code="unknown_zone") from None
 
 
+def validate_thresholds(text: str) -> None:
+    """Refuse what is no list of thresholds."""
+    try:
+        alerts.parse_thresholds(text)
+    except alerts.InvalidThresholds as error:
+        raise ValidationError(f"{error}.", code="invalid_thresholds") from None
+
+
 class Zoned:
     """What has a time zone, and maybe another one from its next midnight on."""
 
@@ -202,6 +210,24 @@ class Brand(Zoned, models.Model):
         db_default=StalePolicy.ALERT.value,
         help_text="A held campaign spends nothing: the hold ends with the next report, also one of "
         "nothing spent.",
+    )
+    alert_thresholds = models.CharField(
+        "alert at",
+        max_length=60,
+        blank=True,
+        default=alerts.DEFAULT_THRESHOLDS,
+        db_default=alerts.DEFAULT_THRESHOLDS,
+        validators=[validate_thresholds],
+        help_text="Percent of a budget, such as 50 80 90 100. Empty: no alerts.",
+    )
+    alert_silence_hours = models.PositiveSmallIntegerField(
+        "alert when silent for",
+        null=True,
+        blank=True,
+        default=24,
+        db_default=24,
+        validators=[MinValueValidator(1), MaxValueValidator(168)],
+        help_text="Hours that a campaign runs and nothing is spent. Empty: no alerts.",
     )
 
     total_daily_spend = MoneyField(default=0, db_default=0, editable=False)

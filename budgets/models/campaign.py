@@ -241,6 +241,12 @@ class Campaign(models.Model):
             # Lists by reason, and how many each reason holds. Of held ones only: a list of a million
             # campaigns took 0.6 s for a rare reason. It costs a move of state its HOT update.
             models.Index(fields=["hold", "id"], name="campaign_held", condition=~Q(hold="")),
+            # Whose thresholds a pass of alerts looks at. Spend writes none of these columns.
+            models.Index(
+                fields=["id"],
+                name="campaign_with_budget",
+                condition=Q(daily_budget__isnull=False) | Q(monthly_budget__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

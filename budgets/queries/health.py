@@ -12,7 +12,15 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
-from budgets.models import Brand, PassRecord, Spend, WebhookDelivery, WebhookEndpoint
+from budgets.models import (
+    AlertMessage,
+    AlertRecipient,
+    Brand,
+    PassRecord,
+    Spend,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from budgets.services.access import Sight
 from budgets.services.counting import EARLIEST_ZONE
 
@@ -136,6 +144,19 @@ def overdue_deliveries(at: datetime) -> Overdue:
         oldest=found["oldest"],
         failing=tuple(map(str, failing.order_by("pk")[:SHOWN_RECEIVERS])),
     )
+
+
+def overdue_mails(at: datetime) -> tuple[int, datetime | None, str]:
+    """Return how many mails were written before `at` and are not sent, since when, and why the first."""
+    waiting = AlertMessage.objects.pending().filter(created_at__lte=at).order_by("created_at", "pk")
+    found = waiting[:COUNTED_UP_TO].aggregate(count=Count("pk"), oldest=Min("created_at"))
+    first = waiting.exclude(error="").values_list("error", flat=True).first()
+    return found["count"], found["oldest"], first or ""
+
+
+def somebody_is_told_by_mail() -> bool:
+    """Tell whether there is anybody to write to."""
+    return AlertRecipient.objects.enabled().exists()
 
 
 def pending_migrations() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -11,11 +12,19 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from budgets.health import checks
 from budgets.health.checks import Check, Status
-from budgets.models import Brand, Campaign, PassRecord, Spend
+from budgets.models import AlertMessage, Brand, Campaign, PassRecord, Spend
 from budgets.services import deliveries, passes, webhooks
 from budgets.services.access import EVERYTHING, NOTHING, Sight
 from budgets.services.outbound import Reply
-from budgets.tests.builders import make_webhook
+from budgets.tests.builders import (
+    alerted,
+    decided,
+    make_brand,
+    make_campaign,
+    make_recipient,
+    make_webhook,
+    spend,
+)
 from budgets.tests.health.conftest import NOW
 from django_celery_budget.celery import app
 
@@ -47,6 +56,7 @@ def test_everything_is_green_when_all_is_well() -> None:
             "clock",
             "brands",
             "webhooks",
+            "alerts",
         ],
         Status.OK,
     )
@@ -290,3 +300,41 @@ class TestWebhooks:
         type(row).objects.update(due_at=NOW + 60 * MINUTE, attempts=3)
 
         assert check("webhooks", after=16 * MINUTE).status is Status.OK
+
+
+class TestAlerts:
+    def test_mails_that_are_not_sent_are_a_warning_with_the_reason(self, settings: Any) -> None:
+        settings.MAIL_IS_CONFIGURED = True
+        make_recipient()
+        campaign = decided(make_campaign(make_brand(daily_budget=100)), NOW)
+        spend(campaign, 85, now=NOW)
+        alerted(NOW)
+        alerted(NOW + checks.DELIVERY_PATIENCE - SECOND)
+        not_yet = check("alerts", after=checks.DELIVERY_PATIENCE - SECOND)
+        assert not_yet.words == "No mail is overdue."
+        AlertMessage.objects.update(error="The mail server answers 451 later.")
+        alerted(NOW + checks.DELIVERY_PATIENCE)
+
+        overdue = check("alerts", after=checks.DELIVERY_PATIENCE)
+
+        assert overdue.status is Status.WARN
+        assert (
+            "1 mail is overdue, the oldest for 15 min. The mail server answers 451" in overdue.words
+        )
+        assert overdue.value["overdue"] == 1
+
+    def test_recipients_without_a_server_are_a_warning(self) -> None:
+        assert check("alerts").status is Status.OK
+        make_recipient()
+
+        assert check("alerts").status is Status.WARN
+        assert "set EMAIL_URL" in check("alerts").words
+
+    def test_that_nobody_looks_is_a_warning(self) -> None:
+        alerted(NOW)
+        assert check("alerts", after=3 * MINUTE).status is Status.OK
+
+        late = check("alerts", after=4 * MINUTE)
+
+        assert late.status is Status.WARN
+        assert "Nobody has looked for 4 min" in late.words

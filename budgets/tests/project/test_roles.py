@@ -20,6 +20,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from budgets.models import (
+    Alert,
+    AlertRecipient,
     ApiKey,
     Brand,
     Campaign,
@@ -31,7 +33,16 @@ from budgets.models import (
     WebhookEndpoint,
 )
 from budgets.services import access
-from budgets.tests.builders import NOW, decided, make_brand, make_campaign, make_key, make_webhook
+from budgets.tests.builders import (
+    NOW,
+    alerted,
+    decided,
+    make_brand,
+    make_campaign,
+    make_key,
+    make_recipient,
+    make_webhook,
+)
 from budgets.tests.builders import spend as report
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +68,8 @@ class Needs(NamedTuple):
 OWN = Needs(SIGNED_IN, NO_POST)
 MODELS = {
     "budgets": (
+        "alert",
+        "alertrecipient",
         "apikey",
         "brand",
         "campaign",
@@ -70,6 +83,7 @@ MODELS = {
     "django_celery_beat": ("intervalschedule", "periodictask"),
 }
 NEVER = {
+    "alert": ("add", "change", "delete"),
     "passrecord": ("add", "change", "delete"),
     "statuschange": ("add", "change", "delete"),
     "webhookdelivery": ("add", "change", "delete"),
@@ -98,6 +112,7 @@ def of_model(app: str, model: str) -> dict[str, Needs]:
 
 NEEDS: dict[str, Needs] = {
     "dashboard": OWN,
+    "alerts": OWN,
     "sign-out": Needs(NO_GET, SIGNED_IN),
     "health": Needs(PUBLIC, NO_POST),
     "health-live": Needs(PUBLIC, NO_POST),
@@ -244,11 +259,15 @@ def make_tenant(word: str) -> Tenant:
     campaign = make_campaign(brand, name=f"Campaign {word}", external_id=f"id {word}")
     make_key(brand, name=f"key {word}")
     endpoint, _ = make_webhook(description=f"hook {word}", brands=[brand])
+    recipient = make_recipient(f"{word}@example.com", brand)
     decided(campaign)
     report(campaign, "5", external_id=f"row {word}", source=f"source {word}")
     # Two in trouble: one without campaigns, one with a row that no pass can count.
     decided(make_brand(name=f"Troubled {word}", timezone="Mars/Olympus"))
+    alerted()
     ids = {
+        "alert": Alert.objects.get(brand=brand).pk,
+        "alertrecipient": recipient.pk,
         "apikey": ApiKey.objects.get(name=f"key {word}").pk,
         "brand": brand.pk,
         "campaign": campaign.pk,
@@ -397,9 +416,18 @@ def test_what_is_there_can_be_read_by_who_sees_all(client: Client, house: House)
         if house.foreign.word in client.get(path, follow=True).text
     }
 
-    for page in ("/", "/health/"):
+    for page in ("/", "/alerts/", "/health/"):
         assert page in told
-    for model in ("brand", "campaign", "spend", "statuschange", "apikey", "webhookendpoint"):
+    for model in (
+        "alert",
+        "alertrecipient",
+        "apikey",
+        "brand",
+        "campaign",
+        "spend",
+        "statuschange",
+        "webhookendpoint",
+    ):
         assert f"/admin/budgets/{model}/" in told
         assert f"/admin/budgets/{model}/{house.foreign.ids[model]}/change/" in told
     for narrowed in (
@@ -480,8 +508,22 @@ def without_ids(response: Any) -> str:
 
 def stored() -> dict[str, Any]:
     """Return what people and programs have written."""
-    through = (ApiKey.brands.through, WebhookEndpoint.brands.through)
-    rows = (Brand, Campaign, Spend, StatusChange, ApiKey, WebhookEndpoint, WebhookDelivery)
+    through = (
+        AlertRecipient.brands.through,
+        ApiKey.brands.through,
+        WebhookEndpoint.brands.through,
+    )
+    rows = (
+        Alert,
+        AlertRecipient,
+        Brand,
+        Campaign,
+        Spend,
+        StatusChange,
+        ApiKey,
+        WebhookEndpoint,
+        WebhookDelivery,
+    )
     return {
         model.__name__: list(model._default_manager.order_by("pk").values())
         for model in (*rows, *through, User, WaitingReport)
@@ -490,6 +532,7 @@ def stored() -> dict[str, Any]:
 
 CAMPAIGN = {"name": "New", "is_enabled": "on", "allowed_start_hour": "0", "allowed_end_hour": "24"}
 KEY = {"name": "new", "scopes": ["read"], "is_restricted": "True"}
+MAIL = {"address": "new@example.com", "kinds": ["budget_threshold"], "is_restricted": "True"}
 HOOK = {"url": "https://93.184.215.14/x", "events": ["campaign.paused"], "is_restricted": "True"}
 
 
@@ -510,6 +553,8 @@ def test_nothing_can_be_written_to_brands_that_are_not_seen(client: Client, hous
             "brand/add/",
             {"name": "New", "timezone": "UTC", "currency": "USD", "stale_policy": "alert"},
         ),
+        ("alertrecipient/add/", {**MAIL, "brands": [theirs.brand.pk]}),
+        ("alertrecipient/add/", {**MAIL, "is_restricted": "False"}),
     ]
     forms += [
         (f"{model}/", {"action": action, "_selected_action": chosen[model], "post": "yes"})
@@ -518,6 +563,7 @@ def test_nothing_can_be_written_to_brands_that_are_not_seen(client: Client, hous
             ("campaign", "delete_selected"),
             ("campaign", "pause"),
             ("campaign", "resume"),
+            ("alertrecipient", "delete_selected"),
             ("apikey", "revoke"),
             ("webhookendpoint", "disable"),
             ("webhookendpoint", "rotate"),

@@ -10,9 +10,11 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from budgets.core.decision import Hold
-from budgets.models import Brand, Campaign, Cause
+from budgets.models import Alert, Brand, Campaign, Cause
 from budgets.queries.explain import explain
 from budgets.services import editing, ingestion, passes
+from budgets.services.alerts import mail
+from budgets.services.alerts import watching as alerts
 from budgets.services.to_date import ReportedSpend, record_to_date
 from budgets.tests.builders import (
     NOW,
@@ -281,6 +283,29 @@ class TestTheAlertAlone:
             "No budget limits it. It goes on, but: No spend of the brand was reported since 15:00 on "
             "24 Nov 2026, UTC: that is longer than the 6 hours it may take."
         )
+
+    @pytest.mark.parametrize(
+        ("policy", "follows"),
+        [("alert", "Nothing holds its campaigns here."), ("hold", "Its campaigns are held until")],
+    )
+    def test_people_are_told_once_for_each_silence(self, policy: str, follows: str) -> None:
+        brand = make_brand(name="Acme", stale_after_hours=6, stale_policy=policy)
+        campaign = decided(make_campaign(brand))
+        told = []
+        for hours in (5, 6, 7):
+            alerts.look(NOW + hours * HOUR, {})
+            told.append(Alert.objects.count())
+        spend(campaign, 1, now=NOW + 8 * HOUR)
+        for hours in (9, 14, 15):
+            alerts.look(NOW + hours * HOUR, {})
+            told.append(Alert.objects.count())
+
+        assert told == [0, 1, 1, 1, 2, 2]
+        alert = Alert.objects.order_by("pk")[0]
+        assert alert.words == "Acme: no campaign has reported spend for 6 hours"
+        letter = mail.letter(alert)
+        assert letter.follows.startswith(follows)
+        assert ("Last report", "2026-11-24 15:00 UTC") in letter.facts
 
     def test_a_brand_is_looked_at_when_its_spend_gets_stale(self) -> None:
         campaign = decided(make_campaign(make_brand(stale_after_hours=6)))

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0014_weekly_hours"),
+        ("budgets", "0015_alerts"),
     ]
 
     operations = [
