@@ -168,7 +168,7 @@ def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> 
     _transit(moves)
     changes = [*bridges, *_write_log(moves, actor)]
     outbox.write(changes)
-    _store_next_look(by_brand, looks)
+    _store_next_look(by_brand, looks, trigger)
     return Outcome(
         brands=len(moments),
         changes=len(changes),
@@ -401,7 +401,9 @@ def _write_log(moves: _Moves, actor: str) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _store_next_look(by_brand: Mapping[int, Moment], looks: Mapping[int, datetime]) -> None:
+def _store_next_look(
+    by_brand: Mapping[int, Moment], looks: Mapping[int, datetime], trigger: Trigger
+) -> None:
     moments = by_brand.values()
     rows, params = sets.table(
         "look",
@@ -411,11 +413,15 @@ def _store_next_look(by_brand: Mapping[int, Moment], looks: Mapping[int, datetim
         trouble=("text", [moment.trouble for moment in moments]),
     )
     name = sets.name_of(Brand)
+    is_another = f"{name}.due_at <> look.due_at"
+    if trigger is Trigger.SWEEP:
+        # A timer that will ring before anything can change does no harm: reports leave such behind.
+        is_another = f"{name}.due_at > look.due_at OR {name}.due_at <= look.decided_at"
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {name} SET due_at = look.due_at, decided_at = look.decided_at,"  # noqa: S608  # names of ours
             f" trouble = look.trouble FROM {rows} WHERE {name}.id = look.id"
-            f" AND ({name}.due_at <> look.due_at OR {name}.trouble <> look.trouble"
+            f" AND ({is_another} OR {name}.trouble <> look.trouble"
             # Of a clock that was ahead and was put right.
             f" OR {name}.decided_at > look.decided_at)",
             params,
