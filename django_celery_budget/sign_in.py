@@ -29,9 +29,8 @@ def client_address(request: HttpRequest) -> str:
     peer = str(request.META.get("REMOTE_ADDR", ""))
     proxies: int = settings.TRUSTED_PROXIES
     named = request.headers.get("X-Forwarded-For", "").split(",") if proxies else []
-    return _network(named[-proxies].strip() if len(named) >= proxies > 0 else peer) or _network(
-        peer
-    )
+    said = named[-proxies].strip() if len(named) >= proxies > 0 else ""
+    return _network(said) or _network(peer) or UNKNOWN
 
 
 def locked_out(
