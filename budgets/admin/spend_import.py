@@ -35,6 +35,7 @@ from budgets.models import Campaign, Spend, WaitingReport
 from budgets.queries.explain import amount
 from budgets.services import files
 from budgets.services.files import Complaints, Unreadable, counted
+from budgets.services.importing import Importing
 from budgets.services.ingestion import Answer, Receipt
 from budgets.services.reports import checking, finding, reading, waiting
 from budgets.services.reports.checking import Checked, Said
@@ -260,10 +261,16 @@ class ImportPages(Admin):
     def _record(self, request: HttpRequest, report: WaitingReport) -> None:
         sums, summary = waiting.sums_of(report), waiting.summary_of(report)
         tally = Tally(rows=len(sums))
+        importing = Importing(
+            kind=f"{summary.platform} report",
+            file=summary.file,
+            source=summary.source,
+            actor=request.user.get_username(),
+        )
         try:
             for batch in chunked(sums, BATCH):
                 # Each batch has its own now: a large report may cross a midnight.
-                receipt = checking.record(batch, source=summary.source, now=timezone.now())
+                receipt = importing.to_date(batch, now=timezone.now())
                 tally.take((one.line for one in batch), receipt)
         except OperationalError:
             waiting.release(report)
@@ -272,9 +279,11 @@ class ImportPages(Admin):
                 request, f"{words}what is missing, and nothing twice.", messages.ERROR
             )
             return
+        importing.finish(timezone.now())
         waiting.finish(
             report,
             {
+                "import": importing.record and importing.record.pk,
                 "words": tally.text(dry_run=False),
                 "recorded": tally.recorded,
                 "unchanged": tally.known,

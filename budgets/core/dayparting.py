@@ -68,6 +68,21 @@ def next_change(day: LocalDay, hours: Hours, now: datetime) -> datetime:
     return day.ends_at
 
 
+def open_spans(day: LocalDay, hours: Hours) -> tuple[tuple[datetime, datetime], ...]:
+    """Return the spans of a real day (UTC, the end exclusive) in which hours are open."""
+    weekday = day.date.weekday()
+    ends = [*(begins for begins, _ in day.hours[1:]), day.ends_at]
+    spans: list[tuple[datetime, datetime]] = []
+    for (begins, hour), until in zip(day.hours, ends, strict=True):
+        if not hours.is_open(weekday, hour):
+            continue
+        if spans and spans[-1][1] == begins:
+            spans[-1] = (spans[-1][0], until)
+        else:
+            spans.append((begins, until))
+    return tuple(spans)
+
+
 def week_of(opened: Iterable[tuple[int, int]]) -> str:
     """Return the week in which just these pairs of weekday (0: Monday) and hour (0-23) are open."""
     days = [0] * len(WEEKDAYS)

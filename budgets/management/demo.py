@@ -182,7 +182,9 @@ def _events(
             if campaign.daily_budget is not None:
                 spent = min(spent, campaign.daily_budget * Decimal("0.98"))
             reported = f"{campaign.pk}-{date_}"
-            if spent:
+            if days_ago == 0:
+                yield from _through_the_day(campaign, spent, advertiser.step, day, now)
+            elif spent:
                 yield SpendEvent(
                     campaign_id=campaign.pk, amount=spent, date=date_, external_id=reported
                 )
@@ -194,6 +196,30 @@ def _events(
                     date=date_,
                     external_id=f"{reported}-credit",
                 )
+
+
+def _through_the_day(
+    campaign: Campaign, spent: Decimal, step: Decimal, day: LocalDay, now: datetime
+) -> Iterator[SpendEvent]:
+    """Yield what was spent of `spent` in each hour of today so far, where it may run in those hours."""
+    dice = random.Random(campaign.name)  # noqa: S311  # its own: one campaign more moves no other
+    begun = [(begins, hour) for begins, hour in day.hours if begins <= now]
+    weekday = day.date.weekday()
+    opened = [each for each in begun if campaign.hours.is_open(weekday, each[1])] or begun
+    weights = [dice.randint(70, 130) for _ in opened]
+    reported, so_far = Decimal(0), 0
+    for (begins, _), weight in zip(opened, weights, strict=True):
+        so_far += weight
+        until_now = (spent * so_far / sum(weights)).quantize(step, ROUND_DOWN)
+        if until_now > reported:
+            yield SpendEvent(
+                campaign_id=campaign.pk,
+                amount=until_now - reported,
+                date=day.date,
+                occurred_at=min(begins + timedelta(minutes=dice.randint(5, 55)), now),
+                external_id=f"{campaign.pk}-{begins:%Y-%m-%dT%H:%M}",
+            )
+            reported = until_now
 
 
 def _monthly_budget(advertiser: Advertiser, events: list[SpendEvent], today: date) -> Decimal:

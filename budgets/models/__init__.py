@@ -13,6 +13,7 @@ from budgets.models.brand import Brand
 from budgets.models.brand_access import BrandAccess
 from budgets.models.campaign import Campaign, CampaignCannotMove
 from budgets.models.fields import AmountRefused, HoursRefused, MoneyField, WeeklyHoursField
+from budgets.models.file_import import Import
 from budgets.models.idempotent_answer import IdempotentAnswer
 from budgets.models.pass_record import PassRecord
 from budgets.models.spend import AppendOnly, Spend
@@ -43,6 +44,7 @@ __all__ = [
     "DeliveryState",
     "HoursRefused",
     "IdempotentAnswer",
+    "Import",
     "MessageState",
     "MoneyField",
     "PassRecord",

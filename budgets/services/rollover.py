@@ -245,7 +245,7 @@ def turn(brands: Iterable[BrandRow], now: datetime, *, thoroughly: bool = True) 
     plan = _Plan()
     for brand in brands:
         try:
-            moment = _moment(brand, now)
+            moment = moment_at(brand, now)
         except UnknownZone as error:
             troubles[brand.pk] = str(error)
             continue
@@ -329,7 +329,7 @@ def preview(brands: Iterable[Brand], now: datetime) -> dict[int, Moment]:
     moments: dict[int, Moment] = {}
     for brand in brands:
         with suppress(UnknownZone):
-            moments[brand.pk] = _moment(BrandRow.of(brand, now), now)
+            moments[brand.pk] = moment_at(BrandRow.of(brand, now), now)
     return moments
 
 
@@ -350,7 +350,11 @@ def _same_month(one: date, other: date) -> bool:
     return periods.month_start(one) == periods.month_start(other)
 
 
-def _moment(brand: BrandRow, now: datetime) -> Moment:
+def moment_at(brand: BrandRow, now: datetime) -> Moment:
+    """Return the moment of a brand, or of the sums of several that share zone and day; see `preview`.
+
+    Raises `UnknownZone` when its zone is corrupt.
+    """
     ahead = brand.decided_at
     if ahead is not None and ahead - now <= periods.CLOCK_SKEW:
         # Another machine, its clock a little ahead, saw the next hour or midnight already, or we

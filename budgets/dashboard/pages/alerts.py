@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.http import QueryDict
+from django.urls import reverse
 
 from budgets.core import periods
 from budgets.dashboard.reader import Reader, Stamp
@@ -176,9 +177,9 @@ def _line(row: Raised, reader: Reader) -> Line:
         what=_what(alert, reader),
         figures=_figures(alert, reader),
         brand=alert.brand.name if alert.brand else "",
-        brand_url=f"/brands/{alert.brand_id}/" if alert.brand else "",
+        brand_url=reverse("brand", args=[alert.brand_id]) if alert.brand else "",
         campaign=alert.campaign.name if alert.campaign else "",
-        campaign_url=f"/campaigns/{alert.campaign_id}/" if alert.campaign else "",
+        campaign_url=reverse("campaign", args=[alert.campaign_id]) if alert.campaign else "",
         at=reader.time(alert.raised_at, zone),
         told=told[:SHOWN_TOLD],
         is_told_more=len(told) > SHOWN_TOLD,

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("budgets", "0015_alerts"),
+        ("budgets", "0018_overspend_indexes"),
     ]
 
     operations = [
