@@ -28,10 +28,10 @@ MEASURED := budgets/tests/core budgets/tests/forms budgets/tests/models budgets/
 coverage: $(VENV)/.develop ## branches of the rules and their writers that no test takes; needs PostgreSQL
 	@rm -f .coverage .coverage.*
 	@echo "==> On SQLite …"
-	@env -u DATABASE_URL $(BIN)/python -m pytest -q -n auto --cov --cov-report= $(MEASURED) $(ARGS)
+	@env -u DATABASE_URL $(BIN)/python -m pytest -q -n auto --cov --cov-report= --cov-fail-under=0 $(MEASURED) $(ARGS)
 	@echo "==> On PostgreSQL …"
 	@DATABASE_URL=$${CI_DATABASE_URL:-postgres://postgres@127.0.0.1:5432/postgres} \
-		$(BIN)/python -m pytest -q -n auto --cov --cov-append --cov-report= $(MEASURED) $(ARGS)
+		$(BIN)/python -m pytest -q -n auto --cov --cov-append --cov-report= --cov-fail-under=0 $(MEASURED) $(ARGS)
 	@$(BIN)/coverage report
 
 check: $(VENV)/.develop ## formatter, linter, import contracts, types, migrations, deployment
