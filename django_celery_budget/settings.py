@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +121,30 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
 # A load balancer asks over plain HTTP, and so does who collects metrics; a redirect would read as "down".
 SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
-if env.boolean("BEHIND_TLS_PROXY"):
+BEHIND_TLS_PROXY = env.boolean("BEHIND_TLS_PROXY")
+if BEHIND_TLS_PROXY:
     # Only on demand: without a proxy that overwrites the header, any client could send it.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", int(BEHIND_TLS_PROXY), at_least=0, at_most=10)
+"""Proxies in front that append to X-Forwarded-For the address they were asked from."""
+
+# Wrong passwords are counted by user and place: nobody can lock out somebody elsewhere.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+# Who goes on trying waits no longer: a browser that repeats a saved password must not lock for ever.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "django_celery_budget.sign_in.client_address"
+AXES_LOCKOUT_CALLABLE = "django_celery_budget.sign_in.locked_out"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
 SESSION_COOKIE_AGE = 12 * 3600  # A working day; two weeks are long for other people's money.
 X_FRAME_OPTIONS = "DENY"
 LOGIN_URL = "admin:login"
@@ -153,6 +175,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_beat",
     "django_htmx",
+    # Slows down who guesses passwords.
+    "axes",
     # Its own copy of the page that shows the api; otherwise that page loads from elsewhere.
     "ninja",
     "budgets",
@@ -172,6 +196,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    # Last: it answers instead of the page to sign in.
+    "axes.middleware.AxesMiddleware",
 ]
 
 # --- Data --------------------------------------------------------------------------------------
