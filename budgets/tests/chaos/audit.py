@@ -170,7 +170,7 @@ class Auditor(Watch):
                 if rows := connection.execute(question.encode()).fetchall():
                     told = f"{len(rows)}: {[_plain(row) for row in rows[:SHOWN]]}"
                     self.findings.violate(invariant, f"{words}: {told}")
-            in_force = dict(
+            in_force: dict[int, bool] = dict(
                 connection.execute("SELECT id, is_enabled FROM budgets_campaign").fetchall()
             )
             delivered = connection.execute(
@@ -191,10 +191,12 @@ class Auditor(Watch):
         self, switched: dict[int, Switch | None], in_force: dict[int, bool]
     ) -> None:
         for pk, switch in switched.items():
-            # One that was changed meanwhile says nothing.
-            if switch is not None and self.scene.switches[pk] is switch:
-                if switch.is_on is not in_force[pk]:
-                    self.findings.violate("I8", f"campaign {pk}: not as {switch}")
+            if switch is None or self.scene.switches[pk] is not switch:
+                continue  # changed meanwhile
+            if switch.is_on is not in_force[pk]:
+                self.findings.violate(
+                    "I8", f"campaign {pk} is not as the operator left it: {switch}"
+                )
 
     def compare_rows(self, connection: psycopg.Connection[Any]) -> None:
         """See that all rows of the ledger and of the log that were there are there as they were."""

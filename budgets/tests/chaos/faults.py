@@ -17,7 +17,7 @@ WEIGHTS = {
     "pool process frozen": 2,
     "worker killed": 3,
     "web process killed": 3,
-    "web server killed": 2,
+    "web server killed": 1,
     "beat killed": 2,
     "beat away": 2,
     "second beat": 1,

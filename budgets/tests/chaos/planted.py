@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.apps import AppConfig
-from django.conf import settings
 from django.utils import timezone
 
 
@@ -21,16 +21,14 @@ class Chaos(AppConfig):
     def ready(self) -> None:
         """Change this process alone."""
         _have_beat_use_our_clock()
-        if settings.CHAOS_BUG:
-            BUGS[settings.CHAOS_BUG].plant()
+        if bug := os.environ.get("CHAOS_BUG"):
+            BUGS[bug].plant()
 
 
 def _have_beat_use_our_clock() -> None:
+    # What it writes down; when a message expires stays the machine's time, as brokers see it.
     from django_celery_beat.schedulers import ModelEntry
 
-    from django_celery_budget.celery import app
-
-    app.now = lambda: timezone.now()  # type: ignore[method-assign]  # noqa: PLW0108  # ours by now
     ModelEntry._default_now = lambda _entry: timezone.now()
 
 
@@ -49,7 +47,7 @@ def _not_one_transaction() -> None:
     def in_pieces(work: Callable[[], Any]) -> Any:
         return work()
 
-    ingestion.settle = in_pieces
+    ingestion.settle = in_pieces  # type: ignore[attr-defined]  # imported there
 
 
 def _read_modify_write() -> None:
@@ -60,16 +58,18 @@ def _read_modify_write() -> None:
     from budgets.services.rollover import BrandRow
     from budgets.services.totals import Addend
 
-    def unlocked(ids: Collection[int], now: datetime, *, waiting: bool = True) -> list[BrandRow]:
-        return rollover.read(ids, now)
+    def unlocked(
+        brand_ids: Collection[int], now: datetime, *, waiting: bool = True
+    ) -> list[BrandRow]:
+        return rollover.read(brand_ids, now)
 
     def read_then_write(model: type[Campaign | Brand], addends: Mapping[int, Addend]) -> None:
         table = model._meta.db_table
         with connection.cursor() as cursor:
             for pk, added in sorted(addends.items()):
                 cursor.execute(
-                    "SELECT total_daily_spend, total_monthly_spend, pg_sleep(0.02)"
-                    f" FROM {table} WHERE id = %s",  # noqa: S608  # ours
+                    "SELECT total_daily_spend, total_monthly_spend, pg_sleep(0.02)"  # noqa: S608  # ours
+                    f" FROM {table} WHERE id = %s",
                     [pk],
                 )
                 today, this_month, _ = cursor.fetchone()

@@ -79,9 +79,9 @@ class Postgres:
         home.mkdir()
         if self._user is not None:
             shutil.chown(home, self._user)
-        initdb = [self._programs / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust"]
+        initdb = [str(self._programs / "initdb"), "-D", str(self._data), "-U", "postgres"]
         subprocess.run(
-            [*initdb, "--no-sync", "--locale=C", "-E", "UTF8"],
+            [*initdb, "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8"],
             user=self._user,
             cwd=home,
             stdout=subprocess.DEVNULL,

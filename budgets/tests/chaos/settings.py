@@ -13,6 +13,4 @@ from django_celery_budget.settings import INSTALLED_APPS as INSTALLED
 CHAOS_CLOCK = Clock(Path(os.environ["CHAOS_CLOCK"]))
 timezone.now = CHAOS_CLOCK.now
 
-CHAOS_BUG = os.environ.get("CHAOS_BUG", "")
-
 INSTALLED_APPS = [*INSTALLED, "budgets.tests.chaos.planted.Chaos"]

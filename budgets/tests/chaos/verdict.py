@@ -105,7 +105,9 @@ def _compare_states(scene: Scene, connection: Connection, spent: Money) -> None:
         scene.world.brands,
         [Row(campaign=campaigns[pk], date=day, amount=it) for (pk, day), it in spent.items()],
     )
-    in_force = dict(connection.execute("SELECT id, hold FROM budgets_campaign").fetchall())
+    in_force: dict[int, str] = dict(
+        connection.execute("SELECT id, hold FROM budgets_campaign").fetchall()
+    )
     totals = "spend_day, total_daily_spend, total_monthly_spend"
     for brand in world.brands:
         for pk, hold in world.holds(brand, now).items():
@@ -130,7 +132,7 @@ def _compare_states(scene: Scene, connection: Connection, spent: Money) -> None:
 
 def _compare_receivers(scene: Scene, connection: Connection, judges: list[Judge]) -> None:
     """I5: all was delivered or visibly given up, and who kept the newest knows our state."""
-    states = dict(
+    states: dict[str, int] = dict(
         connection.execute(
             "SELECT state, count(*) FROM budgets_webhookdelivery GROUP BY 1"
         ).fetchall()
