@@ -19,6 +19,8 @@ import redis
 
 from django_celery_budget import broker, lifeline
 
+POSTGRESQL_HOME = Path("/usr/lib/postgresql")
+"""Where Debian and Ubuntu keep the server's programs, out of everybody's PATH."""
 STARTING = 60.0
 """Seconds after which a server is not going to answer: after a crash it reads its log first."""
 
@@ -46,7 +48,7 @@ def until(is_so: Callable[[], bool], seconds: float, what: str) -> None:
 
 def postgresql_programs() -> Path:
     """Return the directory of PostgreSQL's server programs."""
-    places = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    places = sorted(POSTGRESQL_HOME.glob("*/bin"), reverse=True)
     if asked := shutil.which("pg_config"):
         said = subprocess.run(
             [asked, "--bindir"], capture_output=True, encoding="utf-8", check=True
