@@ -23,16 +23,16 @@ def agency(rng: Random) -> World:
     for place, zone in enumerate(ZONES):
         brand = BrandFact(
             zone=zone,
-            daily=Decimal(rng.randint(80, 240)),
-            monthly=Decimal(rng.randint(300, 600)) if place % 2 else None,
+            daily=Decimal(rng.randint(15, 60)),
+            monthly=Decimal(rng.randint(60, 150)) if place % 2 else None,
         )
         for number, (opens, closes) in enumerate(WINDOWS):
             brand.campaigns.append(
                 CampaignFact(
                     opens=opens,
                     closes=closes,
-                    daily=Decimal(rng.randint(20, 60)) if number == 1 else None,
-                    monthly=Decimal(rng.randint(60, 200)) if number == 2 else None,
+                    daily=Decimal(rng.randint(8, 20)) if number == 1 else None,
+                    monthly=Decimal(rng.randint(20, 60)) if number == 2 else None,
                     ends_on=(START + timedelta(days=2)).date() if number == place == 3 else None,
                 )
             )

@@ -172,8 +172,14 @@ def _measure_overruns(scene: Scene, connection: Connection) -> None:
         scene.findings.violate("I13", f"overrun by more than {most}: {rows[:SHOWN]}")
     row = connection.execute(
         "SELECT count(*), count(*) FILTER (WHERE was_active AND cause = 'spend'),"
-        " count(*) FILTER (WHERE is_active AND cause = 'rollover') FROM budgets_statuschange"
+        " count(*) FILTER (WHERE is_active AND cause = 'rollover'),"
+        " count(*) FILTER (WHERE cause = 'sweep') FROM budgets_statuschange"
     ).fetchone()
-    names = ("status changes", "pauses by spend", "resumed by a new day or month")
+    names = (
+        "status changes",
+        "pauses by spend",
+        "resumed by a new day or month",
+        "found by the full check",
+    )
     for what, number in zip(names, row or (), strict=False):
         scene.findings.count(what, number)
