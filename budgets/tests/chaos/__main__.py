@@ -73,6 +73,8 @@ def _selftest(home: Path, seed: int, names: list[str]) -> int:
         print(f"broken after {time.monotonic() - began:.0f} s: {seen or 'nothing'}", flush=True)
         if not is_seen:
             unseen.append(name)
+        if not is_seen or found.broken - bug.breaks:
+            print(*found.lines(), sep="\n", flush=True)
     print(f"STAYED GREEN: {', '.join(unseen)}" if unseen else "Every planted bug was found.")
     return int(bool(unseen))
 

@@ -31,8 +31,9 @@ PATIENCE = 45.0
 """Seconds for an answer: longer than anything the server may take, so that no request of ours is still
 at work when we send it again."""
 A_BATCH = 6
+GRAIN = Decimal("0.0001")
 DEAREST = Decimal(3)
-"""The largest amount of a row: what a budget may be overrun by at most is `A_BATCH` times this."""
+"""About the largest amount of a row: a budget may be overrun by `A_BATCH` times as much, at most."""
 AGAIN_AFTER = 0.3
 UNAVAILABLE = 503
 
@@ -113,6 +114,10 @@ class Client(threading.Thread):
         """Return any campaign, with its brand."""
         brand = self.rng.choice(self.scene.world.brands)
         return brand, self.rng.choice(brand.campaigns)
+
+    def amount(self) -> Decimal:
+        """Return an amount up to the dearest, mostly a small one."""
+        return (Decimal(self.rng.random() ** 3) * DEAREST).quantize(GRAIN) + GRAIN
 
     def ask(self, method: str, path: str, said: Any = None) -> tuple[int, Any]:
         """Send a request until it is answered; return how often it was sent, and the answer.
@@ -200,7 +205,7 @@ class Events(Client):
         event: dict[str, Any] = {
             "id": self.next_id(),
             "campaign": campaign.pk,
-            "amount": f"{self.rng.uniform(0.000001, float(DEAREST)):.6f}",
+            "amount": str(self.amount()),
         }
         if self.rng.random() < 0.3:
             then = now - timedelta(minutes=self.rng.randint(0, 90))
@@ -233,8 +238,8 @@ class Sums(Client):
             brand, campaign = self.someone()
             today = brand.today(self.scene.clock.now())
             day = campaign.pk, today - timedelta(days=self.rng.choice((0, 0, 0, 1)))
-            more = Decimal(f"{self.rng.uniform(-1, float(DEAREST)):.6f}")
-            rows[day] = self.so_far[day] + more
+            more = self.amount()
+            rows[day] = self.so_far[day] + (more if self.rng.random() < 0.8 else -more)
         said = [
             {"campaign": pk, "date": str(day), "spend_to_date": str(amount)}
             for (pk, day), amount in rows.items()
@@ -260,8 +265,7 @@ class Neighbour(Client):
             brand, campaign = self.someone()
             ahead = self.rng.choice((-1, 0, 0, 0, 0, 1))
             day = brand.today(self.scene.clock.now()) + timedelta(days=ahead)
-            amount = f"{self.rng.uniform(0.000001, float(DEAREST)):.6f}"
-            row = {"id": self.next_id(), "campaign": campaign.pk, "amount": amount}
+            row = {"id": self.next_id(), "campaign": campaign.pk, "amount": str(self.amount())}
             rows.append({**row, "day": str(day)})
         self.journal.write(rows)
         while not self._commits(rows):

@@ -114,7 +114,9 @@ class Trial:
         with self.servers.postgres.connect(self._database) as connection:
             agency.settle_in(connection, self.scene.world)
             agency.have_passes_every(connection, PASSES_EVERY)
-        self.household.start(self.household.parts["web"])
+        others = [part for name, part in self.household.parts.items() if name != "web"]
+        for part in others:
+            part.is_wanted = False  # a change that nobody listens to yet is told to nobody
         self._until(lambda: health(self.scene.port) != 0, BOOTING, "the web server does not answer")
         operator = Operator(self.scene, "operator", self.plan.rng("operator"))
         for place, brands in enumerate((None, [self.scene.world.brands[0].pk])):
@@ -124,6 +126,8 @@ class Trial:
             judge.webhook = Webhook(hook["secret"])
             self.judges.append(judge)
             self.receivers.append(receiver)
+        for part in others:
+            part.is_wanted = True
         self._until(self._has_passed, BOOTING, "no pass has come to its end")
         kinds = [
             ("events-1", Events),

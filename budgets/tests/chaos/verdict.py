@@ -161,7 +161,7 @@ def _compare_receivers(scene: Scene, connection: Connection, judges: list[Judge]
 
 def _measure_overruns(scene: Scene, connection: Connection) -> None:
     """I13: a budget is overrun by no more than the batch that crossed it."""
-    most = A_BATCH * DEAREST
+    most = A_BATCH * (DEAREST + 1)
     rows = connection.execute(
         "SELECT id, actor, figures->>'spent', figures->>'budget' FROM budgets_statuschange"
         " WHERE was_active AND cause = 'spend' AND actor <> ''"
