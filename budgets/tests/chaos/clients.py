@@ -314,7 +314,7 @@ class Operator(Client):
         # A little above what is spent, so that it binds again soon, or below: it binds at once.
         _, shown = self.ask("GET", f"brands/{brand.pk}")
         today, month = (Decimal(shown["spend"][name]) for name in ("today", "this_month"))
-        more = Decimal(self.rng.randint(-3, 15))
+        more = Decimal(self.rng.choice((-3, 5, 20, 80)))
         if self.rng.random() < 0.6:
             brand.daily = self._edited(
                 "brands", brand.pk, daily_budget=max(today, Decimal(0)) + more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -146,6 +146,25 @@ def _manual_pause_lost_at_rollover() -> None:
     rollover.turn = all_on
 
 
+def _acknowledged_and_lost() -> None:
+    from budgets.services import ingestion
+    from budgets.services.ingestion import RECORDED, Receipt, SpendEvent
+
+    record = ingestion.record
+
+    def all_but_the_last(events: Sequence[SpendEvent], *, source: str, now: datetime) -> Receipt:
+        receipt = record(events[:-1], source=source, now=now)
+        return replace(receipt, results=(*receipt.results, RECORDED))
+
+    ingestion.record = all_but_the_last
+
+
+def _green_whatever_happens() -> None:
+    from budgets.health.checks import Report
+
+    Report.is_ok = True  # type: ignore[assignment,method-assign]  # a property until now
+
+
 BUGS = {
     "not-one-transaction": Bug(
         "spend, totals and decision committed apart", frozenset({"I1"}), _not_one_transaction
@@ -168,5 +187,13 @@ BUGS = {
         "a new day switches on what a person switched off",
         frozenset({"I8"}),
         _manual_pause_lost_at_rollover,
+    ),
+    "acknowledged-and-lost": Bug(
+        "the last event of a batch is acknowledged and not written",
+        frozenset({"I6"}),
+        _acknowledged_and_lost,
+    ),
+    "green-whatever-happens": Bug(
+        "health does not look at the age of the passes", frozenset({"I16"}), _green_whatever_happens
     ),
 }
