@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from budgets.tests.chaos import faults, trial
 from budgets.tests.chaos.planted import BUGS
 from budgets.tests.chaos.servers import ServersMissing, check_machine
-from budgets.tests.chaos.trial import Plan
+from budgets.tests.chaos.trial import Plan, Servers
 
 SELFTEST_SECONDS = 60.0
 """What a planted bug has to be found in; most are within ten."""
@@ -32,6 +33,8 @@ def main() -> int:
     except ServersMissing as missing:
         print(f"NOT RUN, the chaos trial: {missing}.")
         return 0
+    # As Ctrl-C does, so that nothing is left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     home = Path(tempfile.mkdtemp(prefix="chaos-"))
     home.chmod(0o711)  # PostgreSQL may run as another user
     try:
@@ -49,7 +52,8 @@ def _trial(home: Path, plan: Plan) -> int:
     planned = len(faults.schedule(plan.rng("faults"), plan.seconds))
     print(f"{plan.seconds:.0f} s, seed {plan.seed}, {planned} faults …", flush=True)
     began = time.monotonic()
-    found = trial.run(plan, trial.set_up(home), home / "trial")
+    with trial.servers_in(home) as servers:
+        found = trial.run(plan, servers, home / "trial")
     for line in found.lines():
         print(line)
     verdict = "VIOLATED: " + ", ".join(sorted(found.broken)) if found.broken else "No violation"
@@ -58,25 +62,27 @@ def _trial(home: Path, plan: Plan) -> int:
 
 
 def _selftest(home: Path, seed: int, names: list[str]) -> int:
-    servers, unseen = trial.set_up(home), []
-    for name in names:
-        bug = BUGS[name]
-        began = time.monotonic()
-        plan = Plan(SELFTEST_SECONDS, seed, bug=name, until_broken=bug.breaks)
-        found = trial.run(plan, servers, home / name)
-        is_seen = bool(bug.breaks & found.broken)
-        wanted, seen = (", ".join(sorted(it)) for it in (bug.breaks, found.broken))
-        print(
-            f"{'found' if is_seen else 'UNSEEN'}  {name} ({bug.words}): {wanted} must break;",
-            end=" ",
-        )
-        print(f"broken after {time.monotonic() - began:.0f} s: {seen or 'nothing'}", flush=True)
-        if not is_seen:
-            unseen.append(name)
-        if not is_seen or found.broken - bug.breaks:
-            print(*found.lines(), sep="\n", flush=True)
+    with trial.servers_in(home) as servers:
+        unseen = [name for name in names if not _is_found(name, seed, servers, home)]
     print(f"STAYED GREEN: {', '.join(unseen)}" if unseen else "Every planted bug was found.")
     return int(bool(unseen))
+
+
+def _is_found(name: str, seed: int, servers: Servers, home: Path) -> bool:
+    bug = BUGS[name]
+    began = time.monotonic()
+    plan = Plan(SELFTEST_SECONDS, seed, bug=name, until_broken=bug.breaks)
+    found = trial.run(plan, servers, home / name)
+    is_found = bool(bug.breaks & found.broken)
+    wanted, seen = (", ".join(sorted(it)) for it in (bug.breaks, found.broken))
+    print(
+        f"{'found ' if is_found else 'UNSEEN'} {name} ({bug.words}): {wanted} must break; "
+        f"broken after {time.monotonic() - began:.0f} s: {seen or 'nothing'}",
+        flush=True,
+    )
+    if not is_found:
+        print(*found.lines(), sep="\n", flush=True)
+    return is_found
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -75,14 +77,18 @@ class Servers:
         )
 
 
-def set_up(home: Path) -> Servers:
+@contextmanager
+def servers_in(home: Path) -> Iterator[Servers]:
     """Start the servers, and make the database that those of all trials are copies of."""
-    broker = Broker(home / "broker")
-    servers = Servers(Postgres(home / "postgres"), broker, Line(broker.port))
-    servers.postgres.make(TEMPLATE)
-    Clock(home / "clock").set_to(START)
-    servers.household(home, Findings(), TEMPLATE, "").manage("migrate", "--verbosity=0")
-    return servers
+    with ExitStack() as stack:
+        broker, postgres = Broker(home / "broker"), Postgres(home / "postgres")
+        stack.callback(broker.end, signal.SIGKILL)
+        stack.callback(postgres.crash)
+        servers = Servers(postgres, broker, stack.enter_context(closing(Line(broker.port))))
+        postgres.make(TEMPLATE)
+        Clock(home / "clock").set_to(START)
+        servers.household(home, Findings(), TEMPLATE, "").manage("migrate", "--verbosity=0")
+        yield servers
 
 
 @dataclass
@@ -173,11 +179,11 @@ class Trial:
                 at(time.monotonic() - began + fault.lasts, undo)
 
         for fault in schedule(self.plan.rng("faults"), self.plan.seconds):
-            at(fault.at, lambda fault=fault: break_by(fault))  # type: ignore[misc]
+            at(fault.at, partial(break_by, fault))
         rng = self.plan.rng("clock")
         for jump in range(1, int(self.plan.seconds / JUMPS_EVERY)):
             by = timedelta(minutes=rng.uniform(*JUMPS))
-            at(jump * JUMPS_EVERY, lambda by=by: self.scene.clock.jump(by))  # type: ignore[misc]
+            at(jump * JUMPS_EVERY, partial(self.scene.clock.jump, by))
         began = time.monotonic()
         while agenda and not self.is_decided:
             elapsed = time.monotonic() - began
@@ -186,8 +192,8 @@ class Trial:
             else:
                 self.household.look_after()
                 time.sleep(min(0.1, agenda[0][0] - elapsed))
-        hours = (self.scene.clock.now() - START) // timedelta(hours=1)
-        self.findings.count("simulated hours", hours)
+        days = (self.scene.clock.now() - START) // timedelta(days=1)
+        self.findings.count("simulated days", days)
 
     def settle(self) -> None:
         """Let everybody finish: nothing breaks, all is acknowledged, delivered, and health is green."""
