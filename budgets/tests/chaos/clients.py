@@ -170,7 +170,7 @@ class Events(Client):
         self.sent: list[dict[str, Any]] = []
 
     def step(self) -> None:
-        """Send a batch; now and then something old again, or something else under an old id."""
+        """Send a batch; now and then something old again, or what has to be refused."""
         batch = [self.event() for _ in range(self.rng.randint(1, A_BATCH))]
         self.journal.write(batch)
         tries, answer = self.ask("POST", "spend", self.said(batch))
@@ -188,6 +188,13 @@ class Events(Client):
             other = {**self.rng.choice(self.sent), "amount": "2.718281"}
             _, answer = self.ask("POST", "spend", self.said([other]))
             self.expect(answer, {"conflict"}, "another event under a known id")
+            wrong = {
+                **other,
+                "id": self.next_id(),
+                "amount": self.rng.choice(("NaN", "1e3", "0.1234567")),
+            }
+            _, answer = self.ask("POST", "spend", self.said([wrong]))
+            self.expect(answer, {"rejected"}, "an amount that cannot be meant")
 
     def said(self, batch: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the body of a request."""
@@ -314,20 +321,16 @@ class Operator(Client):
         # A little above what is spent, so that it binds again soon, or below: it binds at once.
         _, shown = self.ask("GET", f"brands/{brand.pk}")
         today, month = (Decimal(shown["spend"][name]) for name in ("today", "this_month"))
-        more = Decimal(self.rng.choice((-3, 5, 20, 80)))
+        more, nothing = Decimal(self.rng.choice((-3, 5, 20, 80))), Decimal(0)
         if self.rng.random() < 0.6:
-            brand.daily = self._edited(
-                "brands", brand.pk, daily_budget=max(today, Decimal(0)) + more
-            )
+            daily = max(today + more, nothing)
+            self.ask("PATCH", f"brands/{brand.pk}", {"daily_budget": str(daily)})
+            brand.daily = daily
         else:
-            monthly = self.rng.choice((None, max(month, Decimal(0)) + 3 * more))
-            brand.monthly = self._edited("brands", brand.pk, monthly_budget=monthly)
-
-    def _edited(self, kind: str, pk: int, **budget: Decimal | None) -> Decimal | None:
-        [(name, amount)] = budget.items()
-        kept = None if amount is None else max(amount, Decimal(0))
-        self.ask("PATCH", f"{kind}/{pk}", {name: None if kept is None else str(kept)})
-        return kept
+            monthly = self.rng.choice((None, max(month + 3 * more, nothing)))
+            edit = {"monthly_budget": None if monthly is None else str(monthly)}
+            self.ask("PATCH", f"brands/{brand.pk}", edit)
+            brand.monthly = monthly
 
     def _hours(self, brand: BrandFact, campaign: CampaignFact) -> None:
         opens, closes = self.rng.choice(((0, 24), (8, 20), (22, 6), (1, 2)))
@@ -337,7 +340,7 @@ class Operator(Client):
 
     def _toggle(self, brand: BrandFact, campaign: CampaignFact) -> None:
         if campaign is not self.scene.world.brands[0].campaigns[-1]:
-            self._switch(campaign, on=not campaign.is_enabled)
+            self._switch(campaign, on=not campaign.is_enabled or self.rng.random() < 0.5)
 
     def _switch(self, campaign: CampaignFact, *, on: bool) -> None:
         self.scene.switches[campaign.pk] = None

@@ -126,8 +126,8 @@ def _compare_states(scene: Scene, connection: Connection, spent: Money) -> None:
             expected = (day, should.today * MICROS, should.this_month * MICROS)
             if row != expected:
                 scene.findings.violate("I7", f"totals of {kind} {pk} are {row}, not {expected}")
-    scene.findings.count("campaigns at the end", len(in_force))
-    scene.findings.count("of them active", sum(not hold for hold in in_force.values()))
+    for hold in in_force.values():
+        scene.findings.count(f"campaigns at the end: {hold or 'active'}")
 
 
 def _compare_receivers(scene: Scene, connection: Connection, judges: list[Judge]) -> None:
