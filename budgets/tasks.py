@@ -9,6 +9,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from budgets.services import deliveries, passes
+from budgets.services.alerts import sending, watching
+from django_celery_budget import schedule
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,21 @@ def drain_due_brands(**_future: object) -> dict[str, int]:
 def deliver_webhooks(**_future: object) -> dict[str, int]:
     """Send the deliveries that are due; several may run at once."""
     return deliveries.deliver(timezone.now())
+
+
+@shared_task(name="budgets.tasks.raise_alerts")
+def raise_alerts(**_future: object) -> dict[str, int]:
+    """Raise what should be told by now and was not; several may run at once."""
+    known = schedule.entries()
+    jobs = (passes.CHECK_AND_PAUSE, passes.RESET)
+    patience = {job: schedule.patience(known, job) for job in jobs}
+    return watching.look(timezone.now(), patience)
+
+
+@shared_task(name="budgets.tasks.send_alerts")
+def send_alerts(**_future: object) -> dict[str, int]:
+    """Send the mails about alerts that are due; several may run at once."""
+    return sending.send(timezone.now())
 
 
 def _ask_for(helpers: int) -> None:

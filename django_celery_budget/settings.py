@@ -18,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
-from django_celery_budget import broker, env, logs
+from django_celery_budget import broker, env, logs, mail
 
 # --- Where -------------------------------------------------------------------------------------
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -158,6 +158,7 @@ INSTALLED_APPS = [
     "budgets",
 ]
 MIDDLEWARE = [
+    "django_celery_budget.middleware.KeptConnectionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django_celery_budget.middleware.content_security_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -186,6 +187,11 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 # No statement may hold a brand's lock for long, and a killed client must not hold it for ever.
 POSTGRESQL_OPTIONS: dict[str, Any] = {
+    # Statements are prepared once a connection has sent them five times: planning the six of one
+    # event costs the server more than doing them. Behind a pooler that hands connections round by
+    # transaction and knows no prepared statements: `?prepare_threshold=1000000000`.
+    "server_side_binding": True,
+    "prepare_threshold": 5,
     "connect_timeout": 5,  # Seconds: health must say "down", not wait two minutes to say it.
     "options": "-c statement_timeout=30s -c lock_timeout=5s "
     "-c idle_in_transaction_session_timeout=30s "
@@ -297,6 +303,7 @@ UNFOLD = {
     "SITE_TITLE": "Budget Guardian",
     "SITE_HEADER": "Budget Guardian",
     "SITE_URL": "/",
+    "DASHBOARD_CALLBACK": "budgets.admin.people.index",
     "SITE_SYMBOL": "shield",
     "SITE_FAVICONS": [
         {
@@ -333,6 +340,12 @@ UNFOLD = {
                     ),
                     entry(
                         "Spend", "payments", "admin:budgets_spend_changelist", "budgets.view_spend"
+                    ),
+                    entry(
+                        "Alerts",
+                        "notifications",
+                        "admin:budgets_alert_changelist",
+                        "budgets.view_alert",
                     ),
                     entry(
                         "Status changes",
@@ -382,8 +395,20 @@ UNFOLD = {
                         "admin:budgets_webhookdelivery_changelist",
                         "budgets.view_webhookdelivery",
                     ),
-                    entry("Users", "person", "admin:auth_user_changelist", "auth.view_user"),
-                    entry("Groups", "group", "admin:auth_group_changelist", "auth.view_group"),
+                    entry(
+                        "Alert recipients",
+                        "contact_mail",
+                        "admin:budgets_alertrecipient_changelist",
+                        "budgets.view_alertrecipient",
+                    ),
+                    {
+                        **entry("Users", "person", "admin:auth_user_changelist"),
+                        "permission": "budgets.admin.people.offers_users",
+                    },
+                    {
+                        **entry("Groups", "group", "admin:auth_group_changelist"),
+                        "permission": "budgets.admin.people.offers_groups",
+                    },
                 ],
             },
         ],
@@ -466,6 +491,24 @@ WEBHOOK_ALLOWED_PRIVATE_HOSTS = checked_networks(env.words("WEBHOOK_ALLOWED_PRIV
 WEBHOOK_KEEP_DAYS = env.integer("WEBHOOK_KEEP_DAYS", 30, at_least=4, at_most=36_500)
 """How long a delivery can be seen after its last attempt. Longer than its attempts take: these tell
 whether a receiver lives."""
+
+# --- Mail --------------------------------------------------------------------------------------
+given_mail = mail.parse(env.secret("EMAIL_URL"))
+MAIL_IS_CONFIGURED = given_mail is not None
+"""Whether alerts can be sent by e-mail; without a server they are shown and told to webhooks only."""
+
+EMAIL_BACKEND = given_mail.backend if given_mail else mail.NOWHERE
+EMAIL_HOST, EMAIL_PORT = (given_mail.host, given_mail.port) if given_mail else ("localhost", 25)
+EMAIL_HOST_USER = given_mail.user if given_mail else ""
+EMAIL_HOST_PASSWORD = given_mail.password if given_mail else ""
+EMAIL_USE_TLS = given_mail is not None and given_mail.starttls
+EMAIL_USE_SSL = given_mail is not None and given_mail.tls
+EMAIL_TIMEOUT = 10  # Seconds for each answer of the server.
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = mail.checked_sender(
+    env.text("DEFAULT_FROM_EMAIL"), is_needed=MAIL_IS_CONFIGURED
+)
+SITE_URL = mail.checked_site(env.text("SITE_URL"))
+"""Where the pages are, for links in mails, without a slash at its end; empty: mails have no links."""
 
 # --- Money -------------------------------------------------------------------------------------
 API_REQUESTS_PER_SECOND = env.integer(

@@ -1,6 +1,8 @@
 """gunicorn's settings: `gunicorn -c python:django_celery_budget.web_server`; its options win."""
 
+import gc
 import os
+from typing import Any
 
 from django.conf import settings
 
@@ -16,3 +18,9 @@ graceful_timeout = 5
 # A socket for remote control that nobody here uses.
 control_socket_disable = True
 logconfig_dict = settings.LOGGING
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Leave what was loaded at the start out of the search for garbage, which takes 70 ms with it."""
+    gc.collect()
+    gc.freeze()

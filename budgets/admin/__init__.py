@@ -1,6 +1,7 @@
 """The admin: every edit goes through a service and decides at once."""
 
 from budgets.admin import (
+    alert,
     api_key,
     brand,
     campaign,
@@ -13,6 +14,7 @@ from budgets.admin import (
 )
 
 __all__ = [
+    "alert",
     "api_key",
     "brand",
     "campaign",

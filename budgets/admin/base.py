@@ -1,4 +1,4 @@
-"""What lists and forms have in common: bounded counts, one clock, no 5xx for anything typed."""
+"""What lists and forms have in common: whose rows, bounded counts, one clock, no 5xx for typing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import IntegrityError, models
 from django.forms import ModelChoiceField, ModelForm, ModelMultipleChoiceField
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.functional import cached_property
 from unfold.admin import ModelAdmin
@@ -23,7 +23,9 @@ from unfold.decorators import display
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from budgets.models import MoneyField
+from budgets.models import Brand, Campaign, MoneyField
+from budgets.services import access
+from budgets.services.access import Person
 
 if TYPE_CHECKING:
     _Paginator = Paginator[Any]
@@ -135,6 +137,20 @@ class Admin(ModelAdmin):
     list_fullwidth = True
     formfield_overrides = {MoneyField: {"widget": UnfoldAdminTextInputWidget}}
 
+    brand_key = ""
+    """The way from a row to the key of its brand; empty: the rows belong to no brand."""
+
+    def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
+        """Return the rows that exist for who asks: lists, forms, actions and boxes begin here."""
+        rows: models.QuerySet[Any] = super().get_queryset(request)
+        return person_of(request).of(rows, self.brand_key) if self.brand_key else rows
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Answer 404 for what is not there; Django leads to the index, with 302."""
+        raise Http404
+
     def dress(self, rows: list[Any], now: datetime) -> None:
         """Give the rows of a page what their columns show, in a fixed number of statements."""
 
@@ -206,7 +222,7 @@ class Admin(ModelAdmin):
         field: ModelChoiceField[Any] | None = super().formfield_for_foreignkey(
             db_field, request, **kwargs
         )
-        return field
+        return only_seen(field, request)
 
     def formfield_for_manytomany(
         self, db_field: models.ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
@@ -218,7 +234,7 @@ class Admin(ModelAdmin):
         field: ModelMultipleChoiceField[Any] | None = super().formfield_for_manytomany(
             db_field, request, **kwargs
         )
-        return field
+        return only_seen(field, request)
 
 
 class ReadOnlyAdmin(Admin):
@@ -235,6 +251,27 @@ class ReadOnlyAdmin(Admin):
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         """Nobody deletes one."""
         return False
+
+
+def person_of(request: HttpRequest) -> Person:
+    """Return who asks; the database is asked once for each request."""
+    known: Person | None = getattr(request, "person", None)
+    if known is None:
+        known = access.person(request.user)
+        request.person = known  # type: ignore[attr-defined]  # ours, as `request.user` is Django's
+    return known
+
+
+FieldT = TypeVar("FieldT", bound="ModelChoiceField[Any] | None")
+
+
+def only_seen(field: FieldT, request: HttpRequest) -> FieldT:
+    """Have a field for brands or campaigns take, and name, those that exist for who asks."""
+    rows = None if field is None else field.queryset
+    if field is not None and rows is not None and rows.model in (Brand, Campaign):
+        key = "pk" if rows.model is Brand else "brand_id"
+        field.queryset = person_of(request).of(rows, key)
+    return field
 
 
 def filter_name(entry: Any) -> str:

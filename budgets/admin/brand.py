@@ -18,12 +18,13 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, RadioFilter
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from budgets.admin import figures
-from budgets.admin.base import Form, column
+from budgets.admin.base import Form, column, person_of
 from budgets.admin.editing import EditingAdmin
 from budgets.admin.figures import Figure, html
+from budgets.core import alerts
 from budgets.core.durations import in_words
 from budgets.models import Brand, Campaign
-from budgets.models.brand import AT_ONCE
+from budgets.models.brand import AT_ONCE, validate_thresholds
 from budgets.queries import dashboard
 from budgets.queries.dashboard import CampaignCount
 from budgets.services import rollover
@@ -48,12 +49,27 @@ class BrandForm(Form[Brand]):
 
     class Meta:
         model = Brand
-        fields = ("name", "is_active", "daily_budget", "monthly_budget", "timezone", "currency")
+        fields = (
+            "name",
+            "is_active",
+            "daily_budget",
+            "monthly_budget",
+            "timezone",
+            "currency",
+            "alert_thresholds",
+            "alert_silence_hours",
+        )
         widgets = {"timezone": ZoneWidget}
 
     def clean_timezone(self) -> str:
         """Take the name without the spaces that a paste brings."""
         return str(self.cleaned_data["timezone"]).strip()
+
+    def clean_alert_thresholds(self) -> str:
+        """Write the thresholds as they are stored."""
+        text: str = self.cleaned_data["alert_thresholds"]
+        validate_thresholds(text)
+        return alerts.canonical(text)
 
 
 class TroubledFilter(RadioFilter):
@@ -121,10 +137,12 @@ class BrandAdmin(EditingAdmin):
     """Brands."""
 
     form = BrandForm
+    brand_key = "pk"
     fieldsets = (
         (None, {"fields": ("name", "is_active")}),
         ("Budgets", {"fields": (("daily_budget", "monthly_budget"), "currency")}),
         ("Time", {"fields": ("timezone",)}),
+        ("Alerts", {"fields": (("alert_thresholds", "alert_silence_hours"),)}),
     )
     list_display = ("name", "state", "today", "month", "zone", "campaigns")
     list_filter = (("is_active", BooleanRadioFilter), TroubledFilter)
@@ -143,6 +161,10 @@ class BrandAdmin(EditingAdmin):
         for brand in rows:
             brand.figures = BrandFigures.of(brand, moments.get(brand.pk), now)
             brand.count = counts.get(brand.pk, CampaignCount())
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Let nobody make a brand who would not see it then."""
+        return not person_of(request).is_restricted and bool(super().has_add_permission(request))
 
     def kept(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Keep every brand that has campaigns."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,13 +18,15 @@ from unfold.contrib.filters.admin import (
 )
 
 from budgets.admin import figures
-from budgets.admin.base import COUNTED, LONGEST_TERM, Form, column, number
+from budgets.admin.base import COUNTED, LONGEST_TERM, Form, column, number, only_seen, person_of
 from budgets.admin.editing import EditingAdmin
 from budgets.admin.figures import HOLD_COLOURS, badge, html
+from budgets.forms.hours import HoursGridField
 from budgets.models import Brand, Campaign, Spend, StatusChange
 from budgets.models.campaign import HOLD_LABELS
 from budgets.queries.explain import decided_by, explain, hours_in_words
 from budgets.services import editing, rollover
+from budgets.services.access import Sight
 from budgets.services.enforcement import Outcome
 from budgets.services.transactions import ROWS, chunks
 
@@ -35,6 +37,11 @@ BRANDS_SEARCHED = 1000
 
 class CampaignForm(Form[Campaign]):
     """What people write about a campaign."""
+
+    weekly_hours = HoursGridField(
+        required=False,
+        help_text="While this is on it decides, and the two hours above wait.",
+    )
 
     class Meta:
         model = Campaign
@@ -47,9 +54,17 @@ class CampaignForm(Form[Campaign]):
             "monthly_budget",
             "allowed_start_hour",
             "allowed_end_hour",
+            "weekly_hours",
             "starts_on",
             "ends_on",
         )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Whoever may only look has no such field.
+        if grid := self.fields.get("weekly_hours"):
+            stored = self.instance
+            grid.widget.every_day = stored.allowed_start_hour, stored.allowed_end_hour
 
     def _get_validation_exclusions(self) -> set[str]:
         # The brand cannot be edited, but a name must still be unique in it.
@@ -57,17 +72,34 @@ class CampaignForm(Form[Campaign]):
         return excluded - {"brand"}
 
 
+class BrandFilter(AutocompleteSelectFilter):
+    """Campaigns of one brand; a brand that does not exist for who asks is named to nobody."""
+
+    def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
+        """Show the box that proposes brands, and the one that was chosen."""
+        for choice in super().choices(changelist):
+            only_seen(choice["form"].fields[self.lookup_kwarg], self.request)
+            yield choice
+
+
 @admin.register(Campaign)
 class CampaignAdmin(EditingAdmin):
     """Campaigns."""
 
     form = CampaignForm
+    brand_key = "brand_id"
     fieldsets = (
         (None, {"fields": ("brand", "name", "external_id", "is_enabled")}),
         ("Budgets of its own", {"fields": (("daily_budget", "monthly_budget"),)}),
         (
             "When it may run, in the brand's time zone",
-            {"fields": (("allowed_start_hour", "allowed_end_hour"), ("starts_on", "ends_on"))},
+            {
+                "fields": (
+                    ("allowed_start_hour", "allowed_end_hour"),
+                    "weekly_hours",
+                    ("starts_on", "ends_on"),
+                )
+            },
         ),
     )
     autocomplete_fields = ("brand",)
@@ -82,7 +114,7 @@ class CampaignAdmin(EditingAdmin):
         "enabled",
     )
     list_filter = (
-        ("brand", AutocompleteSelectFilter),
+        ("brand", BrandFilter),
         ("hold", ChoicesDropdownFilter),
         ("is_active", BooleanRadioFilter),
         ("is_enabled", BooleanRadioFilter),
@@ -122,11 +154,17 @@ class CampaignAdmin(EditingAdmin):
             return queryset.none(), False
         if not term:
             return queryset, False
-        return queryset.filter(matching(term)), False
+        return queryset.filter(matching(term, person_of(request))), False
 
     def get_readonly_fields(self, request: HttpRequest, obj: object = None) -> Sequence[str]:
-        """Keep the brand of a campaign: its spend was counted there."""
-        return ("brand",) if obj else ()
+        """Keep the brand of a campaign: its spend was counted there; the switch has its own key."""
+        if obj is None:
+            return ()
+        return ("brand",) if self.has_pause_permission(request) else ("brand", "is_enabled")
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        """Tell who may throw the switch, with or without the right to edit."""
+        return person_of(request).may_pause
 
     @column("State", label={"active": "success"})
     def state(self, campaign: Any) -> str:
@@ -158,12 +196,12 @@ class CampaignAdmin(EditingAdmin):
         """Show the operator's switch."""
         return bool(campaign.is_enabled)
 
-    @admin.action(description="Pause", permissions=["change"])
+    @admin.action(description="Pause", permissions=["pause"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Switch campaigns off."""
         self._switch(request, queryset, enabled=False)
 
-    @admin.action(description="Resume", permissions=["change"])
+    @admin.action(description="Resume", permissions=["pause"])
     def resume(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         """Switch campaigns on; what else holds them still does."""
         self._switch(request, queryset, enabled=True)
@@ -214,9 +252,9 @@ class CampaignAdmin(EditingAdmin):
         return response
 
 
-def matching(term: str) -> Q:
-    """Return the condition for campaigns that a search for `term` shows."""
-    brands = Brand.objects.filter(name__icontains=term).order_by("pk")
+def matching(term: str, sight: Sight) -> Q:
+    """Return the condition for campaigns that a search for `term` shows, of brands in `sight`."""
+    brands = sight.brands().filter(name__icontains=term).order_by("pk")
     return (
         Q(name__icontains=term)
         | Q(external_id=term)

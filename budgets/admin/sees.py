@@ -8,12 +8,12 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Min, Model
+from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
-from budgets.admin.base import Admin
+from budgets.admin.base import Admin, person_of
 
 ALL, SOME = "False", "True"
 """The two values of `is_restricted`, as a form sends them."""
@@ -43,6 +43,9 @@ def refuse_both(form: Any, cleaned: dict[str, Any], otherwise: str) -> None:
     if "is_restricted" not in cleaned or "brands" not in cleaned:
         return
     is_restricted, brands = cleaned["is_restricted"], cleaned["brands"]
+    if form.person.is_restricted and not is_restricted:
+        form.add_error("is_restricted", "You see some brands only: choose among them.")
+        return
     if is_restricted and not brands:
         form.add_error("brands", f"Choose at least one, or let {otherwise} all brands.")
     elif brands and not is_restricted:
@@ -52,9 +55,23 @@ def refuse_both(form: Any, cleaned: dict[str, Any], otherwise: str) -> None:
 class SeesAdmin(Admin):
     """Rows that see all brands or some, made by a service that tells their secret once."""
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return those made for no brand but the ones that who asks sees."""
+        rows: Any = super().get_queryset(request)
+        seen: QuerySet[Any] = rows.seen_with(person_of(request).brand_ids)
+        return seen
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Have the form know who fills it in."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.person = person_of(request)
+        return form
+
     def dress(self, rows: list[Any], now: datetime) -> None:
         """Say which brands the page's rows see."""
-        count_brands(self.model, rows)
+        count_brands(rows, self.model._default_manager.all(), "pk")
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
         """Return the row of a form, dressed as those of the list."""
@@ -89,13 +106,15 @@ class SeesAdmin(Admin):
         """Leave the brands alone: the service wrote them."""
 
 
-def count_brands(model: type[Model], rows: list[Any]) -> None:
-    """Note at each row how many brands are chosen, and the first one's name."""
-    keys = [row.pk for row in rows]
-    counted = model._default_manager.filter(pk__among=keys).annotate(
+def count_brands(rows: list[Any], choices: QuerySet[Any], key: str) -> None:
+    """Note at each row how many brands are chosen, and the first one's name.
+
+    `choices` have the brands, and the row's key as `key`.
+    """
+    counted = choices.filter(**{f"{key}__among": [row.pk for row in rows]}).annotate(
         count=Count("brands"), first=Min("brands__name")
     )
-    seen = {pk: found for pk, *found in counted.values_list("pk", "count", "first")}
+    seen = {pk: found for pk, *found in counted.values_list(key, "count", "first")}
     for row in rows:
         row.count, row.first = seen.get(row.pk, (0, None))
 

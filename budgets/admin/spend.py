@@ -15,13 +15,22 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from unfold.contrib.filters.admin import BooleanRadioFilter, RangeDateFilter, TextFilter
 
-from budgets.admin.base import Admin, Form, KeyOnlyAutocomplete, ReadOnlyAdmin, column, number
+from budgets.admin.base import (
+    Admin,
+    Form,
+    KeyOnlyAutocomplete,
+    ReadOnlyAdmin,
+    column,
+    number,
+    person_of,
+)
 from budgets.admin.spend_import import ImportPages
 from budgets.admin.status_change import of_campaigns
 from budgets.models import Campaign, Spend
 from budgets.models.campaign import HOLD_LABELS
 from budgets.queries.explain import amount
 from budgets.services import ingestion
+from budgets.services.access import Sight
 from budgets.services.ingestion import Answer, Receipt, Result, SpendEvent
 from budgets.services.rollover import Moment
 
@@ -63,13 +72,15 @@ class SpendForm(Form[Spend]):
 
     now: datetime
     event: SpendEvent
+    sight: Sight
+    """What exists for who types."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not self.fields:  # an existing row, which is only looked at
             return
         campaign: Any = self.fields["campaign"]
-        campaign.queryset = Campaign.objects.select_related("brand")
+        campaign.queryset = campaign.queryset.select_related("brand")
         campaign.label_from_instance = full_name
         self.fields["date"].required = False
         self.fields[
@@ -106,12 +117,14 @@ class SpendForm(Form[Spend]):
             "campaign__brand"
         )
         if row := before.first():
-            currency = row.campaign.brand.currency
-            words = (
-                f"Recorded before under this ID: {amount(row.amount)} {currency} of "
-                f"{full_name(row.campaign)} on {row.date}. Use another ID, or a negative amount "
-                "to correct it."
-            )
+            words = "Recorded before under this ID. Use another ID."
+            if self.sight.sees_brand(row.campaign.brand_id):
+                currency = row.campaign.brand.currency
+                words = (
+                    f"Recorded before under this ID: {amount(row.amount)} {currency} of "
+                    f"{full_name(row.campaign)} on {row.date}. Use another ID, or a negative amount "
+                    "to correct it."
+                )
             raise forms.ValidationError(words, code="conflict")
         return external_id
 
@@ -143,6 +156,7 @@ class SpendAdmin(ImportPages, ReadOnlyAdmin):
     """The ledger."""
 
     form = SpendForm
+    brand_key = "campaign__brand_id"
     fields = ("campaign", "amount", "date", "occurred_at", "external_id")
     list_display = ("date", "campaign", "brand", "spent", "source", "external_id", "counted")
     list_display_links = ("date",)
@@ -164,6 +178,14 @@ class SpendAdmin(ImportPages, ReadOnlyAdmin):
         urls: list[URLPattern] = super().get_urls()
         return [path("campaigns/", view, name="budgets_spend_campaigns"), *urls]
 
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Have the form know who types."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.sight = person_of(request)
+        return form
+
     def get_fields(self, request: HttpRequest, obj: object = None) -> tuple[str, ...]:
         """Show an existing row with what the service noted about it."""
         return (*self.fields, "source", "is_counted", "created_at") if obj else self.fields
@@ -184,7 +206,7 @@ class SpendAdmin(ImportPages, ReadOnlyAdmin):
         exact = queryset.filter(external_id=search_term.strip())
         if search_term.strip() and "\x00" not in search_term and exact.exists():
             return exact, False
-        return of_campaigns(queryset, search_term), False
+        return of_campaigns(queryset, search_term, person_of(request)), False
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -28,16 +28,17 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from budgets.admin.base import Admin, moved_in_words
+from budgets.admin.base import Admin, moved_in_words, person_of
 from budgets.admin.figures import badge
 from budgets.core import money
-from budgets.models import Brand, Campaign, Spend, WaitingReport
+from budgets.models import Campaign, Spend, WaitingReport
 from budgets.queries.explain import amount
 from budgets.services import files
 from budgets.services.files import Complaints, Unreadable, counted
+from budgets.services.importing import Importing
 from budgets.services.ingestion import Answer, Receipt
 from budgets.services.reports import checking, finding, reading, waiting
-from budgets.services.reports.checking import Checked
+from budgets.services.reports.checking import Checked, Said
 from budgets.services.reports.finding import ToDate, Unknown
 from budgets.services.reports.notation import DayOrder, DecimalMark
 from budgets.services.reports.reading import MAX_BYTES
@@ -177,7 +178,7 @@ class ImportPages(Admin):
             raise PermissionDenied
         now = timezone.now()
         found = waiting.find(token, _user(request), now=now)
-        if found is None:
+        if found is None or not _is_seen(request, found):
             return self._entrance(request, ReportForm(), problems=[GONE], status=404)
         if request.method != "POST":
             return self._result(request, found) if found.outcome else self._preview(request, found)
@@ -201,11 +202,11 @@ class ImportPages(Admin):
             return self._entrance(request, form, status=400)
         complaints = Complaints()
         try:
-            checked = self._checked(form, complaints)
+            checked = self._checked(request, form, complaints)
             if checked.unknown and checked.sums:
                 # If that is all, what is known can be recorded: the person says so, or does not.
                 others = Complaints()
-                known = self._checked(form, others, skip_unknown=True)
+                known = self._checked(request, form, others, skip_unknown=True)
                 if not others.count:
                     checked, complaints = known, others
         except Unreadable as error:
@@ -227,7 +228,12 @@ class ImportPages(Admin):
         return HttpResponseRedirect(reverse("admin:budgets_spend_waiting_report", args=[kept.pk]))
 
     def _checked(
-        self, form: ReportForm, complaints: Complaints, *, skip_unknown: bool = False
+        self,
+        request: HttpRequest,
+        form: ReportForm,
+        complaints: Complaints,
+        *,
+        skip_unknown: bool = False,
     ) -> Checked:
         data = form.cleaned_data
         upload: Any = data["file"]
@@ -241,24 +247,30 @@ class ImportPages(Admin):
                 "(the first two in German, French or Spanish as well). "
                 "One in our own format (brand,campaign,date,amount) goes by the command import_spend"
             )
-        return checking.check(
-            upload,
-            complaints,
+        said = Said(
             brand=data["brand"] or None,
             decimal_mark=DecimalMark(data["decimal_mark"]) if data["decimal_mark"] else None,
             day_order=DayOrder(data["day_order"]) if data["day_order"] else None,
             rows=data["rows"],
             skip_unknown=skip_unknown,
-            now=timezone.now(),
+        )
+        return checking.check(
+            upload, complaints, said, now=timezone.now(), sight=person_of(request)
         )
 
     def _record(self, request: HttpRequest, report: WaitingReport) -> None:
         sums, summary = waiting.sums_of(report), waiting.summary_of(report)
         tally = Tally(rows=len(sums))
+        importing = Importing(
+            kind=f"{summary.platform} report",
+            file=summary.file,
+            source=summary.source,
+            actor=request.user.get_username(),
+        )
         try:
             for batch in chunked(sums, BATCH):
                 # Each batch has its own now: a large report may cross a midnight.
-                receipt = checking.record(batch, source=summary.source, now=timezone.now())
+                receipt = importing.to_date(batch, now=timezone.now())
                 tally.take((one.line for one in batch), receipt)
         except OperationalError:
             waiting.release(report)
@@ -267,9 +279,11 @@ class ImportPages(Admin):
                 request, f"{words}what is missing, and nothing twice.", messages.ERROR
             )
             return
+        importing.finish(timezone.now())
         waiting.finish(
             report,
             {
+                "import": importing.record and importing.record.pk,
                 "words": tally.text(dry_run=False),
                 "recorded": tally.recorded,
                 "unchanged": tally.known,
@@ -299,7 +313,7 @@ class ImportPages(Admin):
         **context: Any,
     ) -> HttpResponse:
         brands = (
-            Brand.objects.order_by("name").values_list("name", flat=True)[:NAMED]
+            person_of(request).brands().order_by("name").values_list("name", flat=True)[:NAMED]
             if request.user.has_perm("budgets.view_brand")
             else ()
         )
@@ -329,7 +343,7 @@ class ImportPages(Admin):
         context = {
             **_shown(summary, waiting.sums_of(report)),
             "is_foreseen": summary.paused is not None,
-            "pausing": _campaigns(summary.paused or ()),
+            "pausing": _campaigns(request, summary.paused or ()),
             "would_move": moved_in_words(summary.paused or (), summary.resumed or ()),
             "is_being_recorded": report.confirmed_at is not None,
             **_unknown(request, summary.skipped),
@@ -343,8 +357,8 @@ class ImportPages(Admin):
             "summary": summary,
             "outcome": outcome,
             **_unknown(request, summary.skipped),
-            "paused": _campaigns(outcome["paused"]),
-            "resumed": _campaigns(outcome["resumed"]),
+            "paused": _campaigns(request, outcome["paused"]),
+            "resumed": _campaigns(request, outcome["resumed"]),
         }
         return self._page(request, "import_result", "Recorded", context)
 
@@ -369,6 +383,14 @@ class ImportPages(Admin):
 def _user(request: HttpRequest) -> int:
     user: Any = request.user  # The admin lets nobody in who has no key.
     return int(user.pk)
+
+
+def _is_seen(request: HttpRequest, report: WaitingReport) -> bool:
+    """Tell whether all of a report still exists for who uploaded it: they may see less since."""
+    if not person_of(request).is_restricted:
+        return True
+    ids = {one.campaign_id for one in waiting.sums_of(report)}
+    return person_of(request).campaigns().filter(pk__among=ids).count() == len(ids)
 
 
 def on_the_page(words: str) -> str:
@@ -431,8 +453,9 @@ def _amount(micros: int) -> str:
     return amount(money.from_micros(micros))
 
 
-def _campaigns(ids: Iterable[int]) -> list[tuple[Campaign, tuple[str, str]]]:
-    rows = Campaign.objects.filter(pk__among=list(ids)).select_related("brand")
+def _campaigns(request: HttpRequest, ids: Iterable[int]) -> list[tuple[Campaign, tuple[str, str]]]:
+    seen = person_of(request).campaigns()
+    rows = seen.filter(pk__among=list(ids)).select_related("brand")
     return [(row, badge(row.hold) if row.hold else ("", "")) for row in rows.order_by("pk")[:NAMED]]
 
 
@@ -449,7 +472,8 @@ def _with_links(request: HttpRequest, unknown: list[Unknown]) -> list[tuple[Unkn
     if not request.user.has_perm("budgets.add_campaign"):
         return [(one, "") for one in unknown]
     names = {one.brand for one in unknown}
-    brands = dict(Brand.objects.filter(name__in=names).values_list("name", "pk"))
+    seen = person_of(request).brands()
+    brands = dict(seen.filter(name__in=names).values_list("name", "pk"))
     page = reverse("admin:budgets_campaign_add")
 
     def link(one: Unknown) -> str:

@@ -9,12 +9,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 
-from budgets.admin.base import LONGEST_TERM, ReadOnlyAdmin, column
+from budgets.admin.base import LONGEST_TERM, ReadOnlyAdmin, column, person_of
 from budgets.admin.campaign import matching
 from budgets.admin.figures import HOLD_COLOURS, badge
-from budgets.models import Campaign, StatusChange
+from budgets.models import StatusChange
 from budgets.models.campaign import HOLD_LABELS
 from budgets.queries.explain import decided_by
+from budgets.services.access import Sight
 
 CAMPAIGNS_SEARCHED = 1000
 
@@ -23,6 +24,7 @@ CAMPAIGNS_SEARCHED = 1000
 class StatusChangeAdmin(ReadOnlyAdmin):
     """Status changes."""
 
+    brand_key = "campaign__brand_id"
     list_display = (
         "when",
         "campaign",
@@ -63,7 +65,7 @@ class StatusChangeAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
         """Search by campaign, its ids first: the log is joined with nothing."""
-        return of_campaigns(queryset, search_term), False
+        return of_campaigns(queryset, search_term, person_of(request)), False
 
     @column("When (UTC)")
     def when(self, change: StatusChange) -> str:
@@ -102,13 +104,13 @@ class StatusChangeAdmin(ReadOnlyAdmin):
         return ", ".join(HOLD_LABELS.get(hold, hold) for hold in change.figures.get("holds", []))
 
 
-def of_campaigns(queryset: QuerySet[Any], search_term: str) -> QuerySet[Any]:
-    """Narrow rows of a large table to campaigns that a search finds."""
+def of_campaigns(queryset: QuerySet[Any], search_term: str, sight: Sight) -> QuerySet[Any]:
+    """Narrow rows of a large table to campaigns in `sight` that a search finds."""
     term = search_term.strip()[:LONGEST_TERM]
     if "\x00" in term:
         return queryset.none()
     if not term:
         return queryset
-    campaigns = Campaign.objects.filter(matching(term)).order_by("-pk")
+    campaigns = sight.campaigns().filter(matching(term, sight)).order_by("-pk")
     ids = list(campaigns.values_list("pk", flat=True)[:CAMPAIGNS_SEARCHED])
     return queryset.filter(campaign_id__in=ids)

@@ -20,7 +20,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RadioFilter, Rel
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from budgets.admin.api_key import ScopesField
-from budgets.admin.base import Form, ReadOnlyAdmin, column, number
+from budgets.admin.base import Form, ReadOnlyAdmin, column, number, person_of
 from budgets.admin.sees import SeesAdmin, in_words, refuse_both, sees_field
 from budgets.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from budgets.models.webhook import CHOSEN_BY_DEFAULT, events_in_order
@@ -302,12 +302,23 @@ class Attempts(TabularInline):
         return f"{attempt.duration_ms:,} ms"
 
 
+class EndpointFilter(RelatedDropdownFilter):
+    """Deliveries of one endpoint, among those that exist for who asks."""
+
+    def field_choices(
+        self, field: Any, request: HttpRequest, model_admin: Any
+    ) -> list[tuple[Any, str]]:
+        """Offer them."""
+        seen = WebhookEndpoint.objects.seen_with(person_of(request).brand_ids)
+        return [(endpoint.pk, str(endpoint)) for endpoint in seen.order_by("pk")]
+
+
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
     """Webhook deliveries."""
 
     list_display = ("created", "endpoint", "event", "badge", "attempts", "next_attempt")
-    list_filter = (("state", ChoicesDropdownFilter), ("endpoint", RelatedDropdownFilter))
+    list_filter = (("state", ChoicesDropdownFilter), ("endpoint", EndpointFilter))
     list_select_related = ("endpoint",)
     ordering = ("-pk",)
     sortable_by = ()
@@ -325,6 +336,21 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         "body",
     )
     readonly_fields = ("message_id", "created", "next_attempt")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return those of endpoints that exist for who asks, and of changes and alerts that do.
+
+        An endpoint may have heard of other brands before.
+        """
+        rows, person = super().get_queryset(request), person_of(request)
+        if person.brand_ids is None:
+            return rows
+        tests = rows.filter(event=WebhookEvent.TEST)
+        changes = person.of(rows, "status_change__campaign__brand_id")
+        alerts = person.of(rows, "alert__brand_id")
+        return (tests | changes | alerts).filter(
+            endpoint__in=WebhookEndpoint.objects.seen_with(person.brand_ids)
+        )
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Who may change deliveries may send them again."""

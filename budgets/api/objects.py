@@ -191,7 +191,8 @@ def _check_texts(values: Mapping[str, object]) -> None:
 def _save(row: Brand | Campaign, edit: BaseModel, principal: Principal) -> None:
     values = edit.model_dump(exclude_unset=True)
     refuse_null(values, nullable=[field.name for field in row._meta.fields if field.null])
-    _check_texts(values)
+    # A calendar was read already, and may be longer than a name.
+    _check_texts({name: value for name, value in values.items() if name != "weekly_hours"})
     for name, value in values.items():
         setattr(row, name, value)
     try:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 from pydantic_core import PydanticCustomError
 
-from budgets.core import money
+from budgets.core import dayparting, money
 from budgets.core.decision import Hold
 from budgets.models import WebhookEvent
 from budgets.models.webhook import CHOSEN_BY_DEFAULT, LONGEST_URL
@@ -19,6 +19,14 @@ from budgets.services.ingestion import LARGEST_KEY, MAX_BATCH, MAX_ID, MAX_SOURC
 Money = Annotated[str, Field(pattern=r"^-?\d{1,13}\.\d{2,6}$", examples=["12.50"])]
 """An amount that we say."""
 
+
+WeeklyHours = Annotated[str, Field(examples=[dayparting.EXAMPLE])]
+"""A weekly calendar that we say."""
+
+_WEEKLY_MEANS = (
+    "The open hours by weekday, local to the brand. Null: `allowed_start_hour` and "
+    "`allowed_end_hour` decide, every day; else they wait, and this decides instead."
+)
 
 HoldName = Annotated[str, Field(json_schema_extra={"enum": ["", *Hold]})]
 
@@ -48,6 +56,17 @@ def _budget(value: object) -> Decimal | None:
     if amount < 0:
         raise _refused("negative", "cannot be negative; null means no limit")
     return amount
+
+
+def _calendar(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _refused("invalid_hours", f"is no text; write {dayparting.EXAMPLE}")
+    try:
+        return dayparting.notation(dayparting.parse(value))
+    except dayparting.InvalidHours as error:
+        raise _refused("invalid_hours", str(error)) from None
 
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -233,6 +252,7 @@ class CampaignOut(BaseModel):
     monthly_budget: Money | None
     allowed_start_hour: int
     allowed_end_hour: int
+    weekly_hours: WeeklyHours | None = Field(description=_WEEKLY_MEANS)
     starts_on: dt.date | None
     ends_on: dt.date | None
     currency: str
@@ -259,6 +279,17 @@ Budget = Annotated[
     BeforeValidator(_budget),
     Field(description="Null: no limit. 0: nothing may be spent.", json_schema_extra=_BUDGET_SCHEMA),
 ]
+Calendar = Annotated[
+    str | None,
+    BeforeValidator(_calendar),
+    Field(
+        description=f"{_WEEKLY_MEANS} Days from Mon to Sun and whole hours, the end exclusive, both "
+        f"as lists and ranges: `{dayparting.EXAMPLE}`. A window that ends before it starts goes on "
+        "into the morning after. At least one hour must be open: to stop a campaign, pause it.",
+        examples=[dayparting.EXAMPLE],
+        json_schema_extra={"maxLength": dayparting.LONGEST_NOTATION},
+    ),
+]
 FlightDay = Annotated[dt.date | None, BeforeValidator(_flight_day)]
 Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]
 
@@ -283,6 +314,7 @@ class CampaignEdit(Sent):
     monthly_budget: Budget = None
     allowed_start_hour: StrictInt | None = Field(default=None, ge=0, le=23)
     allowed_end_hour: StrictInt | None = Field(default=None, ge=0, le=24)
+    weekly_hours: Calendar = None
     starts_on: FlightDay = None
     ends_on: FlightDay = None
 
@@ -348,6 +380,7 @@ class ExplanationOut(BaseModel):
     currency: str
     allowed_start_hour: int
     allowed_end_hour: int
+    weekly_hours: WeeklyHours | None = Field(description=_WEEKLY_MEANS)
     timezone: str
     local_time: dt.datetime | None
     runs_again_at: Instant | None = Field(

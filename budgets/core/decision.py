@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from budgets.core import dayparting, money
+from budgets.core.dayparting import Hours
 from budgets.core.periods import LocalDay
 
 AmountT = TypeVar("AmountT", Decimal, int)
@@ -80,13 +81,12 @@ class BrandFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignFacts:
-    """What the decision asks of a campaign. Hours are local and whole, the end exclusive."""
+    """What the decision asks of a campaign. Hours and dates are local to the brand."""
 
     is_enabled: bool
     starts_on: date | None = None
     ends_on: date | None = None
-    allowed_start_hour: int = 0
-    allowed_end_hour: int = 24
+    hours: Hours = Hours()  # noqa: RUF009  # a tuple: nobody can change it
     day_is_spent: bool = False
     month_is_spent: bool = False
 
@@ -125,20 +125,18 @@ def decide(facts: Facts) -> tuple[Hold, ...]:
         Hold.CAMPAIGN_MONTHLY_BUDGET: campaign.month_is_spent,
         Hold.BRAND_DAILY_BUDGET: brand.day_is_spent,
         Hold.CAMPAIGN_DAILY_BUDGET: campaign.day_is_spent,
-        Hold.OUTSIDE_HOURS: not dayparting.is_open(
-            campaign.allowed_start_hour, campaign.allowed_end_hour, brand.hour
-        ),
+        Hold.OUTSIDE_HOURS: not campaign.hours.is_open(brand.today.weekday(), brand.hour),
     }
     return tuple(hold for hold in Hold if applies.get(hold, False))
 
 
-def next_change(day: LocalDay, windows: set[tuple[int, int]], now: datetime) -> datetime:
+def next_change(day: LocalDay, calendars: set[Hours], now: datetime) -> datetime:
     """Return the earliest instant after `now` at which time alone could change a decision.
 
-    `windows` are the allowed hours of the brand's campaigns. Flights, months and budgets turn only
+    `calendars` are the allowed hours of the brand's campaigns. Flights, months and budgets turn only
     at a local midnight, which is the day's end.
     """
     return min(
-        (dayparting.next_change(day, start, end, now) for start, end in windows),
+        (dayparting.next_change(day, hours, now) for hours in calendars),
         default=day.ends_at,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -51,8 +51,11 @@ class Reader:
 
     def amount(self, amount: Decimal, currency: str) -> str:
         """Write it without the sign: '1,284.20', '1.284,20'."""
-        pattern = self.locale.decimal_formats[None].pattern.replace("0.###", _digits(currency))
-        return format_decimal(_plain(amount), pattern, locale=self.locale)
+        return _amount(self.locale, amount, currency)
+
+    def about(self, amount: Decimal, currency: str) -> str:
+        """Write an amount that is planned or foreseen, rounded to the currency's coin: '1,284.20'."""
+        return self.amount(rounded(amount, currency), currency)
 
     def number(self, count: int | Decimal) -> str:
         """Write a number: '12,345'."""
@@ -76,6 +79,12 @@ class Reader:
         )
 
 
+def rounded(amount: Decimal, currency: str) -> Decimal:
+    """Return what is planned or foreseen to the currency's coin: more digits would claim too much."""
+    coin = Decimal(1).scaleb(-get_currency_precision(currency))
+    return amount.quantize(coin, ROUND_HALF_EVEN)
+
+
 def reader_of(request: HttpRequest) -> Reader:
     """Return who reads this page; the clock is read here, once."""
     return Reader(
@@ -94,6 +103,13 @@ def locale_of(accept_language: str) -> Locale:
         except (ValueError, UnknownLocaleError):
             continue
     return Locale("en", "US")
+
+
+@lru_cache(maxsize=16_384)
+def _amount(locale: Locale, amount: Decimal, currency: str) -> str:
+    # Kept: a page writes hundreds, and nearly the same every few seconds.
+    pattern = locale.decimal_formats[None].pattern.replace("0.###", _digits(currency))
+    return format_decimal(_plain(amount), pattern, locale=locale)
 
 
 @lru_cache(maxsize=256)

@@ -18,6 +18,8 @@ from budgets.models import PassRecord
 from budgets.queries import health
 from budgets.queries.health import PassAge
 from budgets.services import passes
+from budgets.services.access import Sight
+from budgets.services.alerts import watching
 from django_celery_budget import broker, schedule
 from django_celery_budget.celery import app
 from django_celery_budget.schedule import Entry
@@ -32,6 +34,7 @@ FULL_CHECK_PATIENCE = 3 * passes.FULL_CHECK_EVERY
 CLOCKS_DIFFER = timedelta(seconds=5)
 DELIVERY_PATIENCE = timedelta(minutes=15)
 SHOWN_BRANDS = 5
+UNSEEN_TROUBLE = "Brands that you do not see cannot be processed"
 START = "Start them with manage.py up, or with your own services for worker and beat."
 
 
@@ -76,8 +79,8 @@ class Report:
         return "ok" if self.is_ok else "degraded"
 
 
-def examine(now: datetime, *, ask_workers: bool) -> Report:
-    """Ask every part.
+def examine(now: datetime, *, sight: Sight, ask_workers: bool) -> Report:
+    """Ask every part, and name the brands in `sight` where brands are in trouble, no others.
 
     `ask_workers`: when no pass proves that a worker lives, wait for one to answer. The verdict is
     "degraded" then anyhow, so that anonymous callers cannot make us wait.
@@ -90,9 +93,10 @@ def examine(now: datetime, *, ask_workers: bool) -> Report:
             in_database,
             _guarded("migrations", "Migrations", check_migrations),
             in_broker,
-            *_passes(now, ask_workers=ask_workers and in_broker.status is Status.OK),
-            _guarded("brands", "Brands", check_brands),
+            *_passes(now, sight, ask_workers=ask_workers and in_broker.status is Status.OK),
+            _guarded("brands", "Brands", partial(check_brands, sight)),
             _guarded("webhooks", "Webhooks", partial(check_webhooks, now)),
+            _guarded("alerts", "Alerts", partial(check_alerts, now)),
         ]
     )
 
@@ -230,9 +234,9 @@ def check_beat(entries: Mapping[str, Entry], now: datetime) -> Check:
     return check(Status.OK, "It sends both tasks in time.")
 
 
-def check_uncounted(now: datetime, patience: timedelta) -> Check:
+def check_uncounted(now: datetime, sight: Sight, patience: timedelta) -> Check:
     """See that rows of the ledger written by another road are counted soon."""
-    waiting = health.waiting(now)
+    waiting = health.waiting(now, sight)
     oldest = None if waiting.oldest is None else now - waiting.oldest
     check = partial(
         Check,
@@ -247,7 +251,9 @@ def check_uncounted(now: datetime, patience: timedelta) -> Check:
     if not waiting.count or oldest is None:
         return check(Status.OK, "Every row whose day has come is in the totals.")
     number = f"{waiting.count:,} or more rows wait" if waiting.is_capped else _rows(waiting.count)
-    words = f"{number} to be counted, the oldest for {in_words(oldest)}. Of: {', '.join(waiting.brands)}."
+    words = f"{number} to be counted, the oldest for {in_words(oldest)}."
+    if waiting.brands:
+        words = f"{words} Of: {', '.join(waiting.brands)}."
     if oldest <= patience:
         return check(Status.WARN, f"{words} The next pass counts them.")
     return check(
@@ -296,19 +302,19 @@ def check_clock(records: Mapping[str, PassRecord], now: datetime) -> Check:
     )
 
 
-def check_brands() -> Check:
-    """Name the brands that the last pass could not process."""
-    troubled = health.troubled_brands(SHOWN_BRANDS + 1)
+def check_brands(sight: Sight) -> Check:
+    """Name the brands in `sight` that the last pass could not process; say so of any."""
+    troubled = health.troubled_brands(SHOWN_BRANDS + 1, sight)
     shown = troubled[:SHOWN_BRANDS]
     check = partial(Check, "brands", "Brands", value={"troubled": [name for name, _ in shown]})
-    if not troubled:
+    if not troubled and not health.is_any_troubled():
         return check(Status.OK, "All can be processed.")
     named = "; ".join(f"{name}: {trouble}" for name, trouble in shown)
     more = "; and more" if len(troubled) > len(shown) else ""
+    which = f"These cannot be processed: {named}{more}" if shown else UNSEEN_TROUBLE
     return check(
         Status.FAIL,
-        f"These cannot be processed: {named}{more}. Their campaigns stay as they are; "
-        "all others are looked after.",
+        f"{which}. Their campaigns stay as they are; all others are looked after.",
     )
 
 
@@ -338,14 +344,49 @@ def check_webhooks(now: datetime) -> Check:
     )
 
 
-def _passes(now: datetime, *, ask_workers: bool) -> list[Check]:
+def check_alerts(now: datetime) -> Check:
+    """Warn of alerts that nobody looks for, or that cannot be told."""
+    count, oldest, why = health.overdue_mails(now - DELIVERY_PATIENCE)
+    check = partial(
+        Check,
+        "alerts",
+        "Alerts",
+        value={"overdue": count, "mail_is_configured": settings.MAIL_IS_CONFIGURED},
+    )
+    known = schedule.entries()
+    record = health.pass_records().get(watching.RAISE)
+    patience = schedule.patience(known, watching.RAISE)
+    if record is not None and now - record.at > patience:
+        return check(
+            Status.WARN,
+            f"Nobody has looked for {in_words(now - record.at)}. See in the admin that the schedule "
+            "has an enabled entry for budgets.tasks.raise_alerts, and the log of the worker.",
+        )
+    if not settings.MAIL_IS_CONFIGURED and health.somebody_is_told_by_mail():
+        return check(
+            Status.WARN,
+            "There are recipients, and no mail server: set EMAIL_URL and DEFAULT_FROM_EMAIL. What is "
+            "not sent within a day is given up.",
+        )
+    if oldest is None:
+        return check(Status.OK, "No mail is overdue.")
+    number = "1 mail is" if count == 1 else f"{count:,} mails are"
+    because = f" {why}" if why else ""
+    return check(
+        Status.WARN,
+        f"{number} overdue, the oldest for {in_words(now - oldest)}.{because} See in the admin that "
+        "the schedule has an enabled entry for budgets.tasks.send_alerts, and the mail server.",
+    )
+
+
+def _passes(now: datetime, sight: Sight, *, ask_workers: bool) -> list[Check]:
     try:
         records, entries = health.pass_records(), schedule.entries()
     except Error as error:
         return [_unreadable("passes", "Passes", error)]
     patience = {task: schedule.patience(entries, task) for task in TASKS}
     ages = health.pass_ages(records, patience, now)
-    uncounted = partial(check_uncounted, now, patience[passes.CHECK_AND_PAUSE])
+    uncounted = partial(check_uncounted, now, sight, patience[passes.CHECK_AND_PAUSE])
     return [
         check_passes(ages),
         check_worker(ages, ask=ask_workers),

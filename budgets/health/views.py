@@ -12,6 +12,8 @@ from django.views.decorators.http import require_safe
 
 from budgets.health import checks
 from budgets.health.checks import Report
+from budgets.services import access
+from budgets.services.access import Sight
 
 JSON = "application/json"
 
@@ -23,7 +25,8 @@ def health(request: HttpRequest) -> HttpResponse:
     """Answer 200 or 503: one word for everybody, the details for staff."""
     now = timezone.now()
     is_staff = _is_staff(request)
-    report = checks.examine(now, ask_workers=is_staff)
+    sight = _sight(request) if is_staff else access.NOTHING
+    report = checks.examine(now, sight=sight, ask_workers=is_staff)
     status = 200 if report.is_ok else 503
     if _wants_json(request):
         return JsonResponse(
@@ -52,6 +55,13 @@ def _is_staff(request: HttpRequest) -> bool:
     except Error:
         # Sessions live in the database: while it is down nobody is known.
         return False
+
+
+def _sight(request: HttpRequest) -> Sight:
+    try:
+        return access.person(request.user)
+    except Error:
+        return access.NOTHING
 
 
 def _wants_json(request: HttpRequest) -> bool:

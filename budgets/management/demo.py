@@ -37,13 +37,14 @@ _REFUND = Decimal("0.04")
 class Flight:
     """A campaign to be: its name, its part of the brand's spend, and what sets it apart.
 
-    `hours` are local; `starts` and `ends` are days from today; `own_budget` is a daily ceiling as a
-    share of the brand's.
+    `hours` are local, and mean every day unless a `week` decides instead; `starts` and `ends` are
+    days from today; `own_budget` is a daily ceiling as a share of the brand's.
     """
 
     name: str
     weight: int
     hours: tuple[int, int] = (0, 24)
+    week: str | None = None
     starts: int | None = None
     ends: int | None = None
     own_budget: Decimal | None = None
@@ -144,6 +145,7 @@ def _campaign(brand: Brand, flight: Flight, today: date) -> Campaign:
         external_id=f"demo-{brand.pk}-{slugify(flight.name)}",
         allowed_start_hour=start,
         allowed_end_hour=end,
+        weekly_hours=flight.week,
         starts_on=None if flight.starts is None else today + timedelta(days=flight.starts),
         ends_on=None if flight.ends is None else today + timedelta(days=flight.ends),
         daily_budget=own_budget,
@@ -180,7 +182,9 @@ def _events(
             if campaign.daily_budget is not None:
                 spent = min(spent, campaign.daily_budget * Decimal("0.98"))
             reported = f"{campaign.pk}-{date_}"
-            if spent:
+            if days_ago == 0:
+                yield from _through_the_day(campaign, spent, advertiser.step, day, now)
+            elif spent:
                 yield SpendEvent(
                     campaign_id=campaign.pk, amount=spent, date=date_, external_id=reported
                 )
@@ -192,6 +196,30 @@ def _events(
                     date=date_,
                     external_id=f"{reported}-credit",
                 )
+
+
+def _through_the_day(
+    campaign: Campaign, spent: Decimal, step: Decimal, day: LocalDay, now: datetime
+) -> Iterator[SpendEvent]:
+    """Yield what was spent of `spent` in each hour of today so far, where it may run in those hours."""
+    dice = random.Random(campaign.name)  # noqa: S311  # its own: one campaign more moves no other
+    begun = [(begins, hour) for begins, hour in day.hours if begins <= now]
+    weekday = day.date.weekday()
+    opened = [each for each in begun if campaign.hours.is_open(weekday, each[1])] or begun
+    weights = [dice.randint(70, 130) for _ in opened]
+    reported, so_far = Decimal(0), 0
+    for (begins, _), weight in zip(opened, weights, strict=True):
+        so_far += weight
+        until_now = (spent * so_far / sum(weights)).quantize(step, ROUND_DOWN)
+        if until_now > reported:
+            yield SpendEvent(
+                campaign_id=campaign.pk,
+                amount=until_now - reported,
+                date=day.date,
+                occurred_at=min(begins + timedelta(minutes=dice.randint(5, 55)), now),
+                external_id=f"{campaign.pk}-{begins:%Y-%m-%dT%H:%M}",
+            )
+            reported = until_now
 
 
 def _monthly_budget(advertiser: Advertiser, events: list[SpendEvent], today: date) -> Decimal:
@@ -295,7 +323,7 @@ ADVERTISERS = (
             Flight(name="Search – Brand – UK", weight=16),
             Flight(name="Search – Home insurance", weight=36, own_budget=_share(45)),
             Flight(name="Search – Car insurance", weight=30),
-            Flight(name="Call ads – Office hours", weight=12, hours=(9, 18)),
+            Flight(name="Call ads – Office hours", weight=12, week="Mon-Fri 9-18; Sat 10-14"),
             Flight(name="Display – Quote abandoners", weight=6),
         ),
     ),
@@ -321,7 +349,7 @@ ADVERTISERS = (
             Flight(name="Search – Brand – US West", weight=18),
             Flight(name="Search – Unlimited plans", weight=34),
             Flight(name="Performance Max – Handsets", weight=28, own_budget=_share(35)),
-            Flight(name="Social – Campus", weight=12, hours=(15, 2)),
+            Flight(name="Social – Campus", weight=12, week="Mon-Thu 15-24; Fri-Sat 15-3"),
             Flight(name="Display – Switchers", weight=8),
         ),
     ),
@@ -347,7 +375,7 @@ ADVERTISERS = (
             Flight(name="Search – Brand – CA", weight=24),
             Flight(name="Shopping – E-bikes", weight=38, own_budget=_share(40)),
             Flight(name="Shopping – Helmets & parts", weight=18),
-            Flight(name="Local – Store visits", weight=14, hours=(10, 19)),
+            Flight(name="Local – Store visits", weight=14, week="Mon-Sat 10-19; Sun 11-17"),
             Flight(name="Display – Spring tune-up", weight=6, starts=-58, ends=-20),
         ),
     ),

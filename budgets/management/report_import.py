@@ -10,7 +10,7 @@ from django.utils import timezone
 from budgets.core import money
 from budgets.management.progress import Progress
 from budgets.services.files import counted
-from budgets.services.reports import checking
+from budgets.services.importing import Importing
 from budgets.services.reports.checking import Checked
 from budgets.services.reports.finding import ToDate, Unknown, together
 from budgets.services.tally import BATCH, Tally, chunked
@@ -67,16 +67,17 @@ def _named(one: Unknown) -> str:
     return ", ".join(filter(None, (one.brand or said.account, said.campaign, said.campaign_id)))
 
 
-def record(checked: Checked, source: str, tally: Tally, progress: Progress) -> None:
+def record(checked: Checked, importing: Importing, tally: Tally, progress: Progress) -> None:
     """Record what was checked, batch by batch, brand by brand."""
     tally.rows = len(checked.sums)
     done = 0
     for batch in chunked(checked.sums, BATCH):
         # Each batch has its own now: a large report may cross a midnight.
-        receipt = checking.record(batch, source=source, now=timezone.now())
+        receipt = importing.to_date(batch, now=timezone.now())
         tally.take((one.line for one in batch), receipt)
         done += len(batch)
         progress.show(done)
+    importing.finish(timezone.now())
     progress.clear()
 
 

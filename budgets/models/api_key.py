@@ -13,6 +13,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import Exact
 
 from budgets.models.brand import Brand
+from budgets.models.seen import SeenQuerySet
 from budgets.models.words import words_in_order
 
 MARK = "bg_"
@@ -40,7 +41,7 @@ class ApiKeyStays(RuntimeError):
         super().__init__("an API key is never deleted, the log names it; revoke it instead")
 
 
-class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+class ApiKeyQuerySet(SeenQuerySet["ApiKey"]):
     """The words we use for sets of keys."""
 
     def usable(self) -> Self:

@@ -8,14 +8,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import connections, models, transaction
 from django.db.models import BooleanField, F, Q
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Length, Upper
 from django.db.models.lookups import Exact
 
-from budgets.core import periods
+from budgets.core import alerts, periods
 from budgets.models import sets  # noqa: F401  # makes `pk__among` known
 from budgets.models.fields import MoneyField
 
@@ -127,6 +127,14 @@ def validate_zone(name: str) -> None:
         raise ValidationError(str(error), code="unknown_zone") from None
 
 
+def validate_thresholds(text: str) -> None:
+    """Refuse what is no list of thresholds."""
+    try:
+        alerts.parse_thresholds(text)
+    except alerts.InvalidThresholds as error:
+        raise ValidationError(f"{error}.", code="invalid_thresholds") from None
+
+
 class Zoned:
     """What has a time zone, and maybe another one from its next midnight on."""
 
@@ -175,6 +183,24 @@ class Brand(Zoned, models.Model):
         db_default="USD",
         validators=[RegexValidator(r"\A[A-Z]{3}\Z", "Three capital letters, such as EUR.")],
         help_text="ISO 4217. All amounts of the brand are in it; nothing is converted.",
+    )
+    alert_thresholds = models.CharField(
+        "alert at",
+        max_length=60,
+        blank=True,
+        default=alerts.DEFAULT_THRESHOLDS,
+        db_default=alerts.DEFAULT_THRESHOLDS,
+        validators=[validate_thresholds],
+        help_text="Percent of a budget, such as 50 80 90 100. Empty: no alerts.",
+    )
+    alert_silence_hours = models.PositiveSmallIntegerField(
+        "alert when silent for",
+        null=True,
+        blank=True,
+        default=24,
+        db_default=24,
+        validators=[MinValueValidator(1), MaxValueValidator(168)],
+        help_text="Hours that a campaign runs and nothing is spent. Empty: no alerts.",
     )
 
     total_daily_spend = MoneyField(default=0, db_default=0, editable=False)

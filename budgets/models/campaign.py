@@ -8,11 +8,15 @@ from typing import Any, ClassVar, Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Length
+from django.db.models.lookups import Exact
 
+from budgets.core import dayparting
+from budgets.core.dayparting import WEEK_DIGITS, Hours
 from budgets.core.decision import Hold
 from budgets.models.brand import NEVER, Brand, columns_to_write
-from budgets.models.fields import MoneyField
+from budgets.models.fields import MoneyField, WeeklyHoursField
 
 HOLD_LABELS: dict[str, str] = {
     Hold.OPERATOR: "paused by operator",
@@ -95,6 +99,18 @@ class CampaignCannotMove(ValueError):
         )
 
 
+def _holds_only(column: str, characters: str) -> Exact[str]:
+    """Return the condition that nothing is left of `column` without these characters."""
+    left = Func(F(column), Value(characters), function="TRIM", output_field=models.CharField())
+    return Exact(left, "")
+
+
+def _is_week(column: str) -> Q:
+    """Return the condition that `column` holds a week in which an hour is open."""
+    is_hexadecimal = _holds_only(column, "0123456789abcdef")
+    return Q(Exact(Length(column), WEEK_DIGITS)) & Q(is_hexadecimal) & ~Q(_holds_only(column, "0"))
+
+
 class Campaign(models.Model):
     """One campaign of one brand, for good.
 
@@ -139,6 +155,12 @@ class Campaign(models.Model):
         validators=[MinValueValidator(0), MaxValueValidator(24)],
         help_text="Local hour, 0-24, exclusive. Equal to the start: open all day.",
     )
+    weekly_hours = WeeklyHoursField(
+        null=True,
+        blank=True,
+        help_text="Local hours by weekday, as Mon-Fri 9-18; Sat 22-6. Decides instead of the two hours "
+        "above, which mean every day. Empty: they decide.",
+    )
     starts_on = models.DateField(null=True, blank=True, help_text="First local day of the flight.")
     ends_on = models.DateField(null=True, blank=True, help_text="Last local day of the flight.")
 
@@ -164,6 +186,7 @@ class Campaign(models.Model):
     class Meta:
         # `brand.campaigns.add()` and its like write through this one.
         base_manager_name = "objects"
+        permissions = [("pause_campaign", "Can pause and resume campaigns")]
         constraints = [
             # Also the index by brand.
             models.UniqueConstraint(
@@ -190,6 +213,11 @@ class Campaign(models.Model):
                 violation_error_message="Hours run from 0 to 23, the end to 24.",
             ),
             models.CheckConstraint(
+                condition=Q(weekly_hours__isnull=True) | _is_week("weekly_hours"),
+                name="campaign_weekly_hours_are_a_week",
+                violation_error_message="The weekly hours are no calendar, or open no hour.",
+            ),
+            models.CheckConstraint(
                 condition=Q(daily_budget__isnull=True) | Q(daily_budget__gte=0),
                 name="campaign_daily_budget_not_negative",
                 violation_error_message="A budget cannot be negative; leave it empty for no limit.",
@@ -212,10 +240,22 @@ class Campaign(models.Model):
             # Lists by reason, and how many each reason holds. Of held ones only: a list of a million
             # campaigns took 0.6 s for a rare reason. It costs a move of state its HOT update.
             models.Index(fields=["hold", "id"], name="campaign_held", condition=~Q(hold="")),
+            # Whose thresholds a pass of alerts looks at. Spend writes none of these columns.
+            models.Index(
+                fields=["id"],
+                name="campaign_with_budget",
+                condition=Q(daily_budget__isnull=False) | Q(monthly_budget__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def hours(self) -> Hours:
+        """The allowed hours, as the decision asks for them."""
+        week = dayparting.parse(self.weekly_hours) if self.weekly_hours else None
+        return Hours(self.allowed_start_hour, self.allowed_end_hour, week)
 
     def start_undecided(self) -> None:
         """Prepare a new row, a copy of another one too: nothing was spent, nothing was decided."""

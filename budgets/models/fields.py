@@ -1,4 +1,4 @@
-"""The money field: ``Decimal`` in Python, whole micro-units in the database."""
+"""Fields that are exact in the database and readable in Python: amounts, weekly calendars."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.core.exceptions import FieldError, ValidationError
 from django.db import models
 from django.db.models.expressions import Combinable, register_combinable_fields
 
-from budgets.core import money
+from budgets.core import dayparting, money
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
@@ -98,6 +98,73 @@ class MoneyField(_Field[SetT, GetT]):
 # Sums and differences of amounts are amounts.
 register_combinable_fields(MoneyField, Combinable.ADD, MoneyField, MoneyField)
 register_combinable_fields(MoneyField, Combinable.SUB, MoneyField, MoneyField)
+
+
+class HoursRefused(ValidationError, dayparting.InvalidHours):
+    """A weekly calendar that cannot be meant, as forms and as plain callers expect to be told."""
+
+
+class WeeklyHoursField(_Field[SetT, GetT]):
+    """A weekly calendar of local hours: `Mon-Fri 9-18; Sat 22-6` in Python, a week in the database.
+
+    Any spelling is taken, what is read is canonical, and equal calendars are equal in the database
+    (see `core.dayparting`). Without hours (``None`` or an empty text) there is no calendar.
+    """
+
+    _pyi_private_set_type: str | Combinable
+    _pyi_private_get_type: str
+    _pyi_lookup_exact_type: str
+    description = "Weekly calendar of local hours"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{**kwargs, "max_length": dayparting.WEEK_DIGITS})
+
+    def deconstruct(self) -> tuple[str, str, Any, Any]:
+        """Leave the length out of migrations: it is no choice."""
+        name, path, args, kwargs = super().deconstruct()
+        kwargs.pop("max_length")
+        return name, path, args, kwargs
+
+    def get_internal_type(self) -> str:
+        """Store as text."""
+        return "CharField"
+
+    def from_db_value(
+        self, value: str | None, expression: object, connection: BaseDatabaseWrapper
+    ) -> str | None:
+        """Write the stored week for people."""
+        return None if value is None else dayparting.notation(value)
+
+    def to_python(self, value: Any) -> str | None:
+        """Return the canonical notation, or refuse in words."""
+        week = self._week(value)
+        return None if week is None else dayparting.notation(week)
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return the week for the database."""
+        value = super().get_prep_value(value)
+        return value if hasattr(value, "resolve_expression") else self._week(value)
+
+    def get_db_prep_value(
+        self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False
+    ) -> Any:
+        """Hand a week over unchanged."""
+        return value if prepared else self.get_prep_value(value)
+
+    def formfield(self, **kwargs: Any) -> forms.Field | None:
+        """Return a text box for the notation."""
+        kwargs = {"max_length": dayparting.LONGEST_NOTATION, "empty_value": None, **kwargs}
+        return super().formfield(**{"form_class": forms.CharField, **kwargs})
+
+    def _week(self, value: Any) -> str | None:
+        if value is None or value == "":
+            return None
+        if not isinstance(value, str):
+            value = repr(value)
+        try:
+            return dayparting.parse(value)
+        except dayparting.InvalidHours as error:
+            raise HoursRefused(f"The calendar {error}.", code="invalid_hours") from None
 
 
 class MoneyFormField(forms.CharField):

@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 
 from budgets.models.campaign import Campaign
 from budgets.models.fields import MoneyField
+from budgets.models.file_import import Import
 
 
 class AppendOnly(RuntimeError):
@@ -113,6 +114,17 @@ class Spend(AppendOnlyModel):
     external_id = models.CharField("external ID", max_length=200, null=True, blank=True)
     is_counted = models.BooleanField("counted", default=False, db_default=False, editable=False)
     created_at = models.DateTimeField("recorded", db_default=Now(), editable=False)
+    # Of rows that a file brought, set in the transaction that inserts them. Not checked by the
+    # database: a check of each row, of those too that name none, would cost every program's spend.
+    brought_by = models.ForeignKey(
+        Import,
+        on_delete=models.PROTECT,
+        related_name="spends",
+        null=True,
+        editable=False,
+        db_index=False,
+        db_constraint=False,
+    )
 
     objects = models.Manager.from_queryset(SpendQuerySet)()
 
@@ -134,11 +146,18 @@ class Spend(AppendOnlyModel):
             models.Index(
                 fields=["date", "id"], name="spend_uncounted", condition=Q(is_counted=False)
             ),
+            # The page of an import. Of imported rows only: those of programs do not pay for it.
+            models.Index(
+                fields=["brought_by", "id"],
+                name="spend_by_import",
+                condition=Q(brought_by__isnull=False),
+            ),
         ]
 
     def start(self) -> None:
-        """Prepare a new row, a copy of a counted one too: it is in no total yet."""
+        """Prepare a new row, a copy of a counted one too: it is in no total yet, and of no file."""
         self.is_counted = False
+        self.brought_by = None
         self.external_id = self.external_id or None
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Self
 from django.db import models
 from django.db.models import F, Q
 
+from budgets.core.decision import Hold
 from budgets.models.campaign import HOLD_CHOICES, Campaign
 from budgets.models.commit_order import FirstUnused, Stamp
 from budgets.models.spend import AppendOnlyModel, AppendOnlyQuerySet
@@ -21,6 +22,12 @@ class Cause(models.TextChoices):
     EDIT = "edit", "edit"
     OPERATOR = "operator", "operator"
     SWEEP = "sweep", "full check"
+
+
+SPENT_A_BRANDS_BUDGET = Q(
+    cause=Cause.SPEND, hold__in=[Hold.BRAND_DAILY_BUDGET.value, Hold.BRAND_MONTHLY_BUDGET.value]
+)
+"""Changes by which spend held a campaign because its brand's budget was used up."""
 
 
 class StatusChangeQuerySet(AppendOnlyQuerySet["StatusChange"]):
@@ -66,6 +73,15 @@ class StatusChange(AppendOnlyModel):
             models.Index(fields=["campaign", "id"], name="status_change_by_campaign"),
             # The feed of changes, and the version of what is active.
             models.Index(fields=["xid", "id"], name="status_change_feed"),
+            # The report of overspend, of all brands and of some. A midnight writes nothing into these.
+            models.Index(
+                fields=["at"], name="status_change_overspend", condition=SPENT_A_BRANDS_BUDGET
+            ),
+            models.Index(
+                fields=["campaign", "at"],
+                name="status_change_overspend_of",
+                condition=SPENT_A_BRANDS_BUDGET,
+            ),
         ]
 
     def start(self) -> None:

@@ -10,7 +10,9 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
+from budgets.models.alert import Alert
 from budgets.models.brand import Brand
+from budgets.models.seen import SeenQuerySet
 from budgets.models.status_change import StatusChange
 from budgets.models.words import words_in_order
 
@@ -26,9 +28,14 @@ class WebhookEvent(models.TextChoices):
         "campaign.hold_changed",
         "campaign.hold_changed: still stopped, for another reason",
     )
+    THRESHOLD = "budget.threshold_reached", "budget.threshold_reached: so much of a budget is spent"
+    SILENT = "campaign.silent", "campaign.silent: it runs, and nothing is spent"
+    REPORTS_STALE = "reports.stale", "reports.stale: no campaign of a brand reports spend"
+    PASSES_STALE = "passes.stale", "passes.stale: passes do not come to their end"
     TEST = "webhook.test", "webhook.test: sent by the test button, chosen or not"
 
 
+# Alerts are for people first: a receiver that switches campaigns need not know them.
 CHOSEN_BY_DEFAULT = (WebhookEvent.PAUSED, WebhookEvent.RESUMED, WebhookEvent.HOLD_CHANGED)
 
 
@@ -47,7 +54,7 @@ def validate_printable(text: str) -> None:
         raise ValidationError(words, code="unprintable")
 
 
-class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
+class WebhookEndpointQuerySet(SeenQuerySet["WebhookEndpoint"]):
     """The words we use for sets of endpoints."""
 
     def kept(self) -> Self:
@@ -57,20 +64,6 @@ class WebhookEndpointQuerySet(models.QuerySet["WebhookEndpoint"]):
     def enabled(self) -> Self:
         """Those that are sent to."""
         return self.filter(is_enabled=True)
-
-    def seen_with(self, brand_ids: Iterable[int] | None) -> Self:
-        """Those that hear of no brand but these; ``None``: all of them.
-
-        One whose brands are all gone was somebody's, and it cannot be told whose.
-        """
-        if brand_ids is None:
-            return self
-        theirs = WebhookEndpoint.brands.through.objects.filter(
-            webhookendpoint_id=models.OuterRef("pk")
-        )
-        own = theirs.filter(brand_id__among=brand_ids)
-        foreign = theirs.exclude(brand_id__among=brand_ids)
-        return self.filter(models.Exists(own), ~models.Exists(foreign), is_restricted=True)
 
 
 class WebhookEndpoint(models.Model):
@@ -166,7 +159,7 @@ class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
 
 
 class WebhookDelivery(models.Model):
-    """One event for one endpoint, written in the transaction of its status change.
+    """One event for one endpoint, written in the transaction of its status change or alert.
 
     `body` is fixed once: every attempt sends the same bytes. `attempts` counts those since it was
     written or last replayed. While a sender holds it, `is_sending` is set and `due_at` is the end of
@@ -178,6 +171,9 @@ class WebhookDelivery(models.Model):
     )
     status_change = models.ForeignKey(
         StatusChange, on_delete=models.PROTECT, null=True, related_name="deliveries"
+    )
+    alert = models.ForeignKey(
+        Alert, on_delete=models.SET_NULL, null=True, related_name="deliveries", db_index=False
     )
     event = models.CharField(max_length=40, choices=WebhookEvent)
     body = models.TextField()
@@ -201,6 +197,12 @@ class WebhookDelivery(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["endpoint", "status_change"], name="webhook_delivery_once_per_change"
+            ),
+            # Also the index by alert; most deliveries are of none.
+            models.UniqueConstraint(
+                fields=["alert", "endpoint"],
+                condition=Q(alert__isnull=False),
+                name="webhook_delivery_once_per_alert",
             ),
         ]
         indexes = [

@@ -91,6 +91,7 @@ class Explanation:
     currency: str
     allowed_start_hour: int
     allowed_end_hour: int
+    weekly_hours: str | None
     outlook: str
     next_change_local: datetime | None = None
     local_time: datetime | None = None
@@ -158,6 +159,7 @@ def explain(campaign: Campaign, now: datetime) -> Explanation:
             currency=campaign.brand.currency,
             allowed_start_hour=campaign.allowed_start_hour,
             allowed_end_hour=campaign.allowed_end_hour,
+            weekly_hours=campaign.weekly_hours,
             outlook="It stays as it is until the brand's time zone is put right.",
             zone=campaign.brand.current_timezone,
             trouble=campaign.brand.trouble
@@ -174,6 +176,7 @@ def explain(campaign: Campaign, now: datetime) -> Explanation:
         currency=campaign.brand.currency,
         allowed_start_hour=campaign.allowed_start_hour,
         allowed_end_hour=campaign.allowed_end_hour,
+        weekly_hours=campaign.weekly_hours,
         outlook=_outlook(moment, holds, limits, turns_at),
         next_change_local=turns_at,
         local_time=moment.now.astimezone(moment.zone),
@@ -220,8 +223,7 @@ def holds_at(campaign: Campaign, moment: Moment) -> tuple[Hold, ...]:
         is_enabled=campaign.is_enabled,
         starts_on=campaign.starts_on,
         ends_on=campaign.ends_on,
-        allowed_start_hour=campaign.allowed_start_hour,
-        allowed_end_hour=campaign.allowed_end_hour,
+        hours=campaign.hours,
         day_is_spent=purse.day_is_spent,
         month_is_spent=purse.month_is_spent,
     )
@@ -229,7 +231,9 @@ def holds_at(campaign: Campaign, moment: Moment) -> tuple[Hold, ...]:
 
 
 def hours_in_words(campaign: Campaign) -> str:
-    """Write the allowed hours, from hour to hour, or 'all day'."""
+    """Write the allowed hours: the weekly calendar, or from hour to hour, or 'all day'."""
+    if campaign.weekly_hours:
+        return campaign.weekly_hours.replace("-", "–")  # noqa: RUF001  # a range's dash
     opens, closes = campaign.allowed_start_hour, campaign.allowed_end_hour
     return "all day" if opens % 24 == closes % 24 else f"{opens}–{closes}"  # noqa: RUF001  # a range's dash
 
@@ -281,10 +285,9 @@ def _next_turn(campaign: Campaign, moment: Moment, holds: tuple[Hold, ...]) -> d
 
 def _ahead(campaign: Campaign, moment: Moment) -> Iterator[tuple[datetime, tuple[Hold, ...]]]:
     """Yield the instants at which time alone could change the answer, with the answer then."""
-    windows = {(campaign.allowed_start_hour, campaign.allowed_end_hour)}
     ahead = _before_flight(campaign, moment)
     until = ahead.now + HORIZON if ahead else moment.now
-    while ahead and (at := next_change(ahead.day, windows, ahead.now)) <= until:
+    while ahead and (at := next_change(ahead.day, {campaign.hours}, ahead.now)) <= until:
         ahead = moment_of(campaign, at)
         if ahead:
             yield at.astimezone(ahead.zone), holds_at(campaign, ahead)

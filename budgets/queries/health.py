@@ -12,7 +12,16 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
-from budgets.models import Brand, PassRecord, Spend, WebhookDelivery, WebhookEndpoint
+from budgets.models import (
+    AlertMessage,
+    AlertRecipient,
+    Brand,
+    PassRecord,
+    Spend,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from budgets.services.access import Sight
 from budgets.services.counting import EARLIEST_ZONE
 
 COUNTED_UP_TO = 10_000
@@ -45,7 +54,7 @@ class Waiting:
     count: int
     oldest: datetime | None
     brands: tuple[str, ...] = ()
-    """Names of brands whose rows wait longest."""
+    """Names of the brands, of those that who asks sees, whose rows wait longest."""
 
     @property
     def is_capped(self) -> bool:
@@ -87,7 +96,7 @@ def pass_ages(
     return ages
 
 
-def waiting(now: datetime) -> Waiting:
+def waiting(now: datetime, sight: Sight) -> Waiting:
     """Count the uncounted rows that a pass should have counted, up to `COUNTED_UP_TO`.
 
     A row dated ahead of its brand's day waits rightly: in Los Angeles it may still be yesterday.
@@ -104,16 +113,21 @@ def waiting(now: datetime) -> Waiting:
     )
     if not found["count"]:
         return Waiting(count=0, oldest=None)
-    longest = Brand.objects.filter(
+    longest = sight.brands().filter(
         campaigns__spends__in=rows.filter(late).values("pk")[:SHOWN_ROWS]
     )
     names = longest.order_by("pk").values_list("name", flat=True).distinct()[:SHOWN_BRANDS]
     return Waiting(count=found["count"], oldest=found["oldest"], brands=tuple(names))
 
 
-def troubled_brands(limit: int) -> list[tuple[str, str]]:
-    """Return name and trouble of the first brands that the last pass could not process."""
-    brands = Brand.objects.troubled().order_by("pk")
+def is_any_troubled() -> bool:
+    """Tell whether there is a brand that the last pass could not process."""
+    return Brand.objects.troubled().exists()
+
+
+def troubled_brands(limit: int, sight: Sight) -> list[tuple[str, str]]:
+    """Return name and trouble of the first brands in `sight` that the last pass could not process."""
+    brands = sight.brands().troubled().order_by("pk")
     return list(brands.values_list("name", "trouble")[:limit])
 
 
@@ -130,6 +144,19 @@ def overdue_deliveries(at: datetime) -> Overdue:
         oldest=found["oldest"],
         failing=tuple(map(str, failing.order_by("pk")[:SHOWN_RECEIVERS])),
     )
+
+
+def overdue_mails(at: datetime) -> tuple[int, datetime | None, str]:
+    """Return how many mails were written before `at` and are not sent, since when, and why the first."""
+    waiting = AlertMessage.objects.pending().filter(created_at__lte=at).order_by("created_at", "pk")
+    found = waiting[:COUNTED_UP_TO].aggregate(count=Count("pk"), oldest=Min("created_at"))
+    first = waiting.exclude(error="").values_list("error", flat=True).first()
+    return found["count"], found["oldest"], first or ""
+
+
+def somebody_is_told_by_mail() -> bool:
+    """Tell whether there is anybody to write to."""
+    return AlertRecipient.objects.enabled().exists()
 
 
 def pending_migrations() -> list[str]:

@@ -1,4 +1,4 @@
-"""The brands that an API key sees or an endpoint hears of."""
+"""The brands that an API key sees, and an endpoint or a recipient of alerts hears of."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from django.core.exceptions import ValidationError
 
-from budgets.models import ApiKey, Brand, WebhookEndpoint
+from budgets.models import AlertRecipient, ApiKey, Brand, WebhookEndpoint
 
 
-def choose(row: ApiKey | WebhookEndpoint, brands: Iterable[Brand]) -> None:
+def choose(row: AlertRecipient | ApiKey | WebhookEndpoint, brands: Iterable[Brand]) -> None:
     """Choose these brands for `row` and no others; within a transaction.
 
     Raises ``ValidationError``, for `brands`, if one was deleted meanwhile. They are locked, as for

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.db.models import BooleanField, CharField, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast
 
 from budgets.core import money, periods
 from budgets.core.decision import reached
-from budgets.models import Campaign, Spend, sets
+from budgets.models import Campaign, Spend
 from budgets.services import enforcement, rollover, totals
 from budgets.services.enforcement import Outcome, Trigger
-from budgets.services.rollover import Moment
-from budgets.services.totals import Addend
+from budgets.services.rollover import BrandRow, Moment
+from budgets.services.totals import Account, Addend, TotalTooLarge
 from budgets.services.transactions import FAILURES, chunks, is_lock_timeout, settle
 
 logger = logging.getLogger(__name__)
@@ -61,34 +61,6 @@ class _Row(NamedTuple):
     micros: int
 
 
-class Account(NamedTuple):
-    """A campaign, or a brand, as counting needs it, read under the brand's lock.
-
-    Its totals speak of `spend_day`; in whole micro-units.
-    """
-
-    pk: int
-    brand_id: int
-    spend_day: date
-    spent_today: int
-    spent_this_month: int
-    daily_budget: int | None
-    monthly_budget: int | None
-
-    def is_crossed_by(self, added: Addend) -> bool:
-        """Tell whether `added` reaches a budget, or takes back from a reached one.
-
-        Raises `TotalTooLarge` where no total could hold the sum.
-        """
-        _, _, _, today_before, this_month_before, daily, monthly = self
-        today, this_month = today_before + added.today, this_month_before + added.this_month
-        if max(abs(today), abs(this_month)) > money.MAX_TOTAL:
-            raise TotalTooLarge(max(today, this_month, key=abs))
-        return reached(today, daily) != reached(today_before, daily) or (
-            reached(this_month, monthly) != reached(this_month_before, monthly)
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class Counted:
     """What counting the uncounted rows did."""
@@ -100,79 +72,45 @@ class Counted:
         return Counted(self.rows + other.rows, self.outcome + other.outcome)
 
 
-class TotalTooLarge(ValueError):
-    """A total would no longer fit the database's integer."""
-
-    def __init__(self, micros: int) -> None:
-        total, largest = money.from_micros(micros), money.from_micros(money.MAX_TOTAL)
-        super().__init__(f"the total would be {total:f}; the largest that is kept is {largest:f}")
-
-
-def accounts(campaign_ids: Collection[int], moments: Mapping[int, Moment]) -> dict[int, Account]:
-    """Read the budgets and totals of campaigns whose brands are locked and turned.
-
-    New campaigns, whose totals speak of no day yet, are rolled on the way.
-    """
-    read = _read(campaign_ids)
-    behind: dict[date, list[int]] = defaultdict(list)
-    for account in read.values():
-        moment = moments.get(account.brand_id)
-        if moment is not None and account.spend_day < moment.day.date:
-            behind[moment.day.date].append(account.pk)
-    if behind:
-        rollover.roll_campaigns(behind)
-        read |= _read([pk for some in behind.values() for pk in some])
-    return read
-
-
-def _read(campaign_ids: Collection[int]) -> dict[int, Account]:
-    is_wanted, keys = sets.among("id", campaign_ids)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, brand_id, spend_day, total_daily_spend, total_monthly_spend,"  # noqa: S608  # names of ours
-            f" daily_budget, monthly_budget FROM {sets.name_of(Campaign)} WHERE {is_wanted}",
-            [keys],
-        )
-        return {row[0]: Account(*row) for row in cursor.fetchall()}
-
-
-def account_of(moment: Moment) -> Account:
-    """Return a locked, turned brand as counting needs it."""
-    brand = moment.brand
-    return Account(
-        brand.pk,
-        brand.pk,
-        brand.spend_day,
-        brand.spent_today,
-        brand.spent_this_month,
-        brand.daily_budget,
-        brand.monthly_budget,
-    )
-
-
-def count(
-    entries: Iterable[Entry], moments: Mapping[int, Moment], read: Mapping[int, Account]
-) -> list[Moment]:
+def count(entries: Iterable[Entry], moments: Mapping[int, Moment]) -> list[Moment]:
     """Add `entries` to the totals; return the moments of the brands that must be decided now.
 
-    Those in which a budget was crossed (by a refund the other way), and those that are due. Raises
-    `TotalTooLarge` before anything is written.
+    Those in which a budget was crossed (by a refund the other way), and those that are due. Their
+    brands are locked and turned, their campaigns rolled. Raises `TotalTooLarge`, and then the
+    caller's transaction must not be committed.
     """
     by_campaign, by_brand = _sums(entries, moments)
     to_decide = {pk for pk, moment in moments.items() if moment.is_due}
-    for campaign_id, added in by_campaign.items():
-        account = read[campaign_id]
-        if account.is_crossed_by(added):
-            to_decide.add(account.brand_id)
     for brand_id, added in by_brand.items():
-        if account_of(moments[brand_id]).is_crossed_by(added):
-            to_decide.add(brand_id)
-    totals.add(by_campaign, by_brand)
-    for brand_id in to_decide & by_brand.keys():
-        brand, added = moments[brand_id].brand, by_brand[brand_id]
+        brand = moments[brand_id].brand
         brand.spent_today += added.today
         brand.spent_this_month += added.this_month
+        if is_crossed(brand, added):
+            to_decide.add(brand_id)
+    for account in totals.add(by_campaign, by_brand):
+        if is_crossed(account, by_campaign[account.pk]):
+            to_decide.add(account.brand_id)
     return [moments[brand_id] for brand_id in sorted(to_decide)]
+
+
+def is_crossed(account: Account | BrandRow, added: Addend) -> bool:
+    """Tell whether `added`, now part of the totals, reached a budget or took back from a reached one.
+
+    Raises `TotalTooLarge` where no total can hold the sum.
+    """
+    today, this_month = account.spent_today, account.spent_this_month
+    if not (_LEAST <= today <= money.MAX_TOTAL and _LEAST <= this_month <= money.MAX_TOTAL):
+        raise TotalTooLarge
+    return _is_crossed(today, added.today, account.daily_budget) or _is_crossed(
+        this_month, added.this_month, account.monthly_budget
+    )
+
+
+_LEAST = -money.MAX_TOTAL
+
+
+def _is_crossed(spent: int, added: int, budget: int | None) -> bool:
+    return budget is not None and reached(spent, budget) != reached(spent - added, budget)
 
 
 def _sums(
@@ -280,8 +218,11 @@ def _count_rows(
         turned_ones = [moment for moment in turned.moments if moment.has_turned]
         return Counted(outcome=enforcement.enforce(turned_ones, trigger=Trigger.CLOCK) + done)
     Spend.objects.filter(pk__among=list(entries)).mark_counted(counted=True)
-    read = accounts({entry.campaign_id for entry in entries.values()}, moments)
-    to_decide = count(entries.values(), moments, read)
+    by_day: dict[date, set[int]] = defaultdict(set)
+    for entry in entries.values():
+        by_day[moments[entry.brand_id].day.date].add(entry.campaign_id)
+    rollover.roll_campaigns(by_day)  # new ones, whose totals speak of no day yet
+    to_decide = count(entries.values(), moments)
     outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND)
     return Counted(rows=len(entries), outcome=outcome + done)
 

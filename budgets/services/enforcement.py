@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from budgets.core import money
+from budgets.core.dayparting import Hours
 from budgets.core.decision import (
     BUDGET_HOLDS,
     BrandFacts,
@@ -74,17 +75,17 @@ class _Kind:
     day: LocalDay
     now: datetime
     facts: BrandFacts
-    looks: dict[tuple[int, int], datetime] = field(default_factory=dict)
+    looks: dict[Hours, datetime] = field(default_factory=dict)
 
     def about(self, campaign: CampaignFacts) -> tuple[Hold, ...]:
         """Decide about campaigns in one situation."""
         return decide(Facts(brand=self.facts, campaign=campaign))
 
-    def next_look(self, window: tuple[int, int]) -> datetime:
+    def next_look(self, hours: Hours) -> datetime:
         """Return when time alone could change what is decided of a campaign with these hours."""
-        if window not in self.looks:
-            self.looks[window] = next_change(self.day, {window}, self.now)
-        return self.looks[window]
+        if hours not in self.looks:
+            self.looks[hours] = next_change(self.day, {hours}, self.now)
+        return self.looks[hours]
 
 
 class _Situation(NamedTuple):
@@ -101,6 +102,7 @@ class _Situation(NamedTuple):
     ends_on: date | None
     opens: int
     closes: int
+    week: str | None
     daily_budget: int | None
     monthly_budget: int | None
     spent_today: int | None
@@ -108,14 +110,18 @@ class _Situation(NamedTuple):
     campaign_ids: list[int]
     brand_ids: list[int]
 
+    @property
+    def hours(self) -> Hours:
+        """Their allowed hours."""
+        return Hours(self.opens, self.closes, self.week)
+
     def facts(self) -> CampaignFacts:
         """Return what the decision asks of these campaigns."""
         return CampaignFacts(
             is_enabled=self.is_enabled,
             starts_on=self.starts_on,
             ends_on=self.ends_on,
-            allowed_start_hour=self.opens,
-            allowed_end_hour=self.closes,
+            hours=self.hours,
             day_is_spent=reached(self.spent_today or 0, self.daily_budget),
             month_is_spent=reached(self.spent_this_month or 0, self.monthly_budget),
         )
@@ -146,7 +152,7 @@ def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> 
     moves = _Moves()
     for situation in _situations(kind_of):
         kind = kinds[situation.kind]
-        look = kind.next_look((situation.opens, situation.closes))
+        look = kind.next_look(situation.hours)
         for brand_id in situation.brand_ids:
             looks[brand_id] = min(looks[brand_id], look)
         holds = kind.about(situation.facts())
@@ -296,12 +302,12 @@ def _situations(kind_of: Mapping[int, int]) -> Iterator[_Situation]:
     gather = "array_agg" if connection.vendor == "postgresql" else "json_group_array"
     statement = (
         "SELECT brand.kind, hold, is_enabled, starts_on, ends_on, allowed_start_hour,"  # noqa: S608  # names of ours
-        " allowed_end_hour, daily_budget, monthly_budget,"
+        " allowed_end_hour, weekly_hours, daily_budget, monthly_budget,"
         " CASE WHEN daily_budget IS NOT NULL THEN total_daily_spend END,"
         " CASE WHEN monthly_budget IS NOT NULL THEN total_monthly_spend END,"
         f" {gather}(campaign.id), {gather}(campaign.brand_id)"
         f" FROM {brands} JOIN {sets.name_of(Campaign)} AS campaign ON campaign.brand_id = brand.id"
-        " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"
+        " GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12"
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, params)

@@ -14,6 +14,7 @@ from django.db.models import Max, Min, Q, QuerySet
 from budgets.core import money
 from budgets.models import ApiKey, Brand, Campaign, Spend
 from budgets.services import ingestion
+from budgets.services.access import EVERYTHING, Sight
 from budgets.services.ingestion import DUPLICATE, Line, Result, rejected
 from budgets.services.rollover import Moment
 
@@ -39,10 +40,11 @@ class Target:
 
 
 class Directory:
-    """Finds campaigns by name, many with one question, as they stood at `now`."""
+    """Finds campaigns by name, many with one question, as they stood at `now`, among those in `sight`."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, sight: Sight = EVERYTHING) -> None:
         self._now = now
+        self._sight = sight
         self._targets: dict[Named, Target | None] = {}
         self._moments: dict[int, Moment] = {}
 
@@ -56,7 +58,7 @@ class Directory:
             new = asked
         if not new:
             return
-        ids = _campaign_ids(new)
+        ids = _campaign_ids(new, self._sight)
         found = {name: next(iter(ids[name])) for name in new if len(ids[name]) == 1}
         moments = ingestion.moments_of(found.values(), self._now)
         for name in new:
@@ -76,12 +78,13 @@ class Directory:
         for column, text in zip(name._fields, name, strict=True):
             if not text:
                 return rejected(f"{column}_missing", column, f"is empty; name the {column}")
-        brand = Brand.objects.filter(name=name.brand).first()
+        brands = self._sight.brands()
+        brand = brands.filter(name=name.brand).first()
         if brand is None:
-            hint = closest(name.brand, Brand.objects.order_by("pk"), ("name",))
+            hint = closest(name.brand, brands.order_by("pk"), ("name",))
             words = f"there is no brand {name.brand[:60]!r}; {hint or 'create it first'}"
             return rejected("unknown_brand", "brand", words)
-        match sorted(_campaign_ids([name])[name]):
+        match sorted(_campaign_ids([name], self._sight)[name]):
             case []:
                 campaigns = brand.campaigns.order_by("pk")
                 hint = closest(name.campaign, campaigns, ("name", "external_id"))
@@ -99,25 +102,25 @@ class Directory:
                 return rejected("ambiguous_campaign", "campaign", words)
 
 
-def nearest_campaign(text: str) -> str:
-    """Return "did you mean …?" for the campaign of any brand whose name or id is nearest to `text`."""
-    return closest(text, Campaign.objects.order_by("pk"), ("name", "external_id"))
+def nearest_campaign(text: str, sight: Sight) -> str:
+    """Return "did you mean …?" for the campaign in `sight` whose name or id is nearest to `text`."""
+    return closest(text, sight.campaigns().order_by("pk"), ("name", "external_id"))
 
 
-def fullest_total() -> int:
-    """Return the largest total there is, in micro-units and whatever its sign."""
+def fullest_total(sight: Sight) -> int:
+    """Return the largest total in `sight`, in micro-units and whatever its sign."""
     totals = [
         rows.aggregate(most=Max(total), least=Min(total))
-        for rows in (Brand.objects.all(), Campaign.objects.all())
+        for rows in (sight.brands(), sight.campaigns())
         for total in ("total_daily_spend", "total_monthly_spend")
     ]
     amounts = [amount for found in totals for amount in found.values() if amount is not None]
     return max((abs(money.to_micros(amount)) for amount in amounts), default=0)
 
 
-def too_much(weight: int) -> str:
+def too_much(weight: int, sight: Sight = EVERYTHING) -> str:
     """Say that no total can hold `weight` micro-units with what is recorded; empty when it can."""
-    if (sum_ := fullest_total() + weight) <= money.MAX_TOTAL:
+    if (sum_ := fullest_total(sight) + weight) <= money.MAX_TOTAL:
         return ""
     return (
         f"the amounts and what is recorded add up to {money.from_micros(sum_):f}, and no "
@@ -146,10 +149,10 @@ def is_same(line: Line, other: Line) -> bool:
     return ingestion.compared(line, other) is DUPLICATE
 
 
-def _campaign_ids(names: Iterable[Named]) -> dict[Named, set[int]]:
+def _campaign_ids(names: Iterable[Named], sight: Sight) -> dict[Named, set[int]]:
     wanted = list(names)
     keys = {name.campaign for name in wanted}
-    rows = Campaign.objects.filter(
+    rows = sight.campaigns().filter(
         Q(name__in=keys) | Q(external_id__in=keys), brand__name__in={name.brand for name in wanted}
     )
     ids: dict[Named, set[int]] = defaultdict(set)

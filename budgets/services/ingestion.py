@@ -16,10 +16,10 @@ from django.db import IntegrityError, connection, transaction
 from budgets.core import money, periods
 from budgets.core.money import InvalidAmount
 from budgets.models import Brand, Campaign, Spend, sets
-from budgets.services import counting, enforcement, rollover
-from budgets.services.counting import Account, TotalTooLarge
+from budgets.services import counting, enforcement, rollover, totals
 from budgets.services.enforcement import Trigger
-from budgets.services.rollover import Moment
+from budgets.services.rollover import BrandRow, Moment
+from budgets.services.totals import Account, TotalTooLarge
 from budgets.services.transactions import chunks, settle
 
 MAX_SOURCE = 100
@@ -107,9 +107,9 @@ class Line(NamedTuple):
 class Room:
     """How much more may be spent before a total would no longer fit the database's integer."""
 
-    def __init__(self, moments: Mapping[int, Moment], read: Mapping[int, Account]) -> None:
+    def __init__(self, moments: Mapping[int, Moment], accounts: Mapping[int, Account]) -> None:
         self._moments = moments
-        self._read = read
+        self._accounts = accounts
         self._brands: dict[int, int] = {}
         self._campaigns: dict[int, int] = {}
 
@@ -117,9 +117,9 @@ class Room:
         """Tell whether the line still fits; if it does, its room is taken."""
         brand, campaign, size = line.brand_id, line.campaign_id, abs(line.micros)
         if brand not in self._brands:
-            self._brands[brand] = _room(counting.account_of(self._moments[brand]))
+            self._brands[brand] = _room(self._moments[brand].brand)
         if campaign not in self._campaigns:
-            self._campaigns[campaign] = _room(self._read[campaign])
+            self._campaigns[campaign] = _room(self._accounts[campaign])
         if size > min(self._brands[brand], self._campaigns[campaign]):
             return False
         self._brands[brand] -= size
@@ -127,7 +127,7 @@ class Room:
         return True
 
 
-def _room(account: Account) -> int:
+def _room(account: Account | BrandRow) -> int:
     return money.MAX_TOTAL - max(abs(account.spent_today), abs(account.spent_this_month))
 
 
@@ -210,7 +210,8 @@ def moments_of(campaign_ids: Iterable[int], now: datetime) -> dict[int, Moment]:
 
     For doors that want to check events before they are recorded (see `examine`).
     """
-    brand_of = _brands_of(campaign_ids)
+    campaigns = Campaign.objects.filter(pk__among=_possible(campaign_ids))
+    brand_of = dict(campaigns.values_list("pk", "brand_id"))
     brands = Brand.objects.filter(pk__among=set(brand_of.values()))
     moments = rollover.preview(brands, now)
     return {
@@ -294,33 +295,34 @@ def _take(
     *,
     carefully: bool = False,
 ) -> Receipt:
-    brand_of = _brands_of(row.campaign_id for row in rows)
-    turned = rollover.turn(rollover.lock(set(brand_of.values()), now), now, thoroughly=False)
+    locked = rollover.lock_of(_possible(row.campaign_id for row in rows), now)
+    turned = rollover.turn([it.brand for it in locked], now, thoroughly=False)
     enforcement.note_troubles(turned.troubles, now)
     moments = turned.by_brand()
-    read = counting.accounts(brand_of, moments)
+    rollover.roll_new(locked, moments)
+    brand_of = {campaign: it.brand.pk for it in locked for campaign in it.campaigns}
 
     batch = Batch(
         source=source,
         now=now,
         results=[RECORDED] * len(rows),
-        room=Room(moments, read) if carefully else None,
+        room=Room(moments, totals.accounts(brand_of)) if carefully else None,
     )
     for at, row in enumerate(rows):
-        account = read.get(row.campaign_id)
-        if account and account.brand_id in turned.troubles:
+        brand_id = brand_of.get(row.campaign_id, 0)
+        if brand_id in turned.troubles:
             batch.results[at] = rejected(
-                "brand_in_trouble", "campaign", f"its brand: {turned.troubles[account.brand_id]}"
+                "brand_in_trouble", "campaign", f"its brand: {turned.troubles[brand_id]}"
             )
             continue
-        examined = examine(row, moments[account.brand_id] if account else None, now)
+        examined = examine(row, moments.get(brand_id), now)
         if isinstance(examined, Result):
             batch.results[at] = examined
         else:
             batch.lines[at] = examined
 
     recorded = enter(batch)
-    to_decide = counting.count(recorded, moments, read)
+    to_decide = counting.count(recorded, moments)
     outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND, actor=source)
     return Receipt(results=tuple(batch.results), paused=outcome.paused, resumed=outcome.resumed)
 
@@ -362,16 +364,8 @@ def _insert_new(
     return recorded
 
 
-def _brands_of(campaign_ids: Iterable[int]) -> dict[int, int]:
-    # Read before the lock: a campaign belongs to its brand for good.
-    ids = {pk for pk in campaign_ids if 0 < pk <= LARGEST_KEY}
-    is_wanted, keys = sets.among("id", ids)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id, brand_id FROM {sets.name_of(Campaign)} WHERE {is_wanted}",  # noqa: S608  # names of ours
-            [keys],
-        )
-        return dict(cursor.fetchall())
+def _possible(campaign_ids: Iterable[int]) -> set[int]:
+    return {pk for pk in campaign_ids if 0 < pk <= LARGEST_KEY}
 
 
 def _too_large(lines: Mapping[int, Line], room: Room, source: str) -> list[int]:
@@ -395,25 +389,33 @@ def insert(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
         return set()
     rows = _Rows._make(zip(*sorted(lines, key=lambda line: line.external_id or ""), strict=True))
     is_worth_it = connection.vendor == "postgresql" and len(lines) >= COPIED_FROM
-    if is_worth_it and not recorded_under(source, [key for key in rows.external_ids[-1:] if key]):
+    if is_worth_it and not _is_known(source, rows.external_ids[-1]):
         # Most batches are new from the first row to the last; those that came before do not get here.
         with suppress(IntegrityError), transaction.atomic():
             return _copy(rows, source, now)
     return _insert_missing(rows, source, now)
 
 
+def _is_known(source: str, external_id: str | None) -> bool:
+    if external_id is None:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM {sets.name_of(Spend)} WHERE source = %s AND external_id = %s",  # noqa: S608  # names of ours
+            [source, external_id],
+        )
+        return cursor.fetchone() is not None
+
+
 def _copy(rows: _Rows, source: str, now: datetime) -> set[str]:
-    count = len(rows.campaigns)
     sets.copied(
         Spend,
+        {"source": source, "is_counted": True, "created_at": now},
         campaign_id=rows.campaigns,
         date=rows.dates,
         amount=rows.micros,
         occurred_at=rows.instants,
-        source=[source] * count,
         external_id=rows.external_ids,
-        is_counted=[True] * count,
-        created_at=[now] * count,
     )
     return {key for key in rows.external_ids if key is not None}
 

@@ -21,11 +21,10 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
-from budgets.models import ApiKey, Brand, Campaign, sets
+from budgets.models import ApiKey, Brand, sets
 from budgets.models.api_key import MARK, PREFIX, RANDOM, SECRET, ApiKeyQuerySet, in_order
-from budgets.models.brand import BrandQuerySet
-from budgets.models.campaign import CampaignQuerySet
 from budgets.services import chosen_brands
+from budgets.services.access import Sight
 
 logger = logging.getLogger(__name__)
 
@@ -34,35 +33,19 @@ NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Principal:
+class Principal(Sight):
     """Who asks, by the key it showed: a program, what it may do and whose campaigns it sees.
 
-    `name` is the actor of what it changes; `brand_ids` is ``None`` for a key that sees all brands.
-    What it may not see looks as if it did not exist: ask `brands` and `campaigns`, never the models.
+    `name` is the actor of what it changes.
     """
 
     key_id: int
     name: str
     scopes: frozenset[str]
-    brand_ids: frozenset[int] | None
 
     def may(self, scope: str) -> bool:
         """Tell whether the key has `scope`; none includes another."""
         return scope in self.scopes
-
-    def sees_brand(self, brand_id: int) -> bool:
-        """Tell whether the brand, and with it its campaigns, exists for this key."""
-        return self.brand_ids is None or brand_id in self.brand_ids
-
-    def brands(self) -> BrandQuerySet:
-        """Return the brands that exist for this key."""
-        rows = Brand.objects.all()
-        return rows if self.brand_ids is None else rows.filter(pk__among=self.brand_ids)
-
-    def campaigns(self) -> CampaignQuerySet:
-        """Return the campaigns that exist for this key."""
-        rows = Campaign.objects.all()
-        return rows if self.brand_ids is None else rows.filter(brand_id__among=self.brand_ids)
 
 
 @sensitive_variables("secret")

@@ -1,4 +1,4 @@
-"""Deliveries, written in the transaction of the change that they tell of: both are there or neither."""
+"""Deliveries, written in the transaction of what they tell of: both are there or neither."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from budgets.models.webhook import brands_of
 from budgets.services.transactions import chunks
 
 
-class _Listener(NamedTuple):
+class Listener(NamedTuple):
     """An endpoint; `brand_ids` of one that hears of all brands is ``None``."""
 
     pk: int
     events: frozenset[str]
     brand_ids: frozenset[int] | None
 
-    def wants(self, event: str, brand_id: int) -> bool:
+    def wants(self, event: str, brand_id: int | None) -> bool:
+        """Tell whether it is told of this; what is of no brand hears only who hears of all."""
         return event in self.events and (self.brand_ids is None or brand_id in self.brand_ids)
 
 
@@ -31,18 +32,51 @@ class _Parcels:
     """What is to be sent, column by column, as it is written."""
 
     endpoints: list[int] = field(default_factory=list)
-    changes: list[int] = field(default_factory=list)
+    subjects: list[int] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     bodies: list[str] = field(default_factory=list)
     at: list[datetime] = field(default_factory=list)
 
+    def add(self, endpoint: int, subject: int, event: str, body: str, at: datetime) -> None:
+        """Add one; `subject` is the status change, or the alert, that it tells of."""
+        self.endpoints.append(endpoint)
+        self.subjects.append(subject)
+        self.events.append(event)
+        self.bodies.append(body)
+        self.at.append(at)
+
 
 def write(changes: Sequence[int]) -> None:
     """Write the deliveries of status changes of this transaction; one question if nobody listens."""
-    if not changes or not (listeners := _listeners()):
+    if not changes or not (told := listeners()):
         return
     for piece in chunks(changes):
-        _insert(_parcels(piece, listeners))
+        _insert("status_change_id", _parcels(piece, told))
+
+
+class ToTell(NamedTuple):
+    """An alert for one endpoint."""
+
+    endpoint_id: int
+    alert_id: int
+    event: str
+    at: datetime
+    data: dict[str, Any]
+
+
+def write_alerts(told: Sequence[ToTell]) -> None:
+    """Write the deliveries of alerts of this transaction."""
+    for piece in chunks(told):
+        parcels = _Parcels()
+        for one in piece:
+            parcels.add(
+                one.endpoint_id,
+                one.alert_id,
+                one.event,
+                _envelope(one.event, one.at, one.data),
+                one.at,
+            )
+        _insert("alert_id", parcels)
 
 
 def test_body(endpoint_id: int, now: datetime) -> str:
@@ -51,7 +85,8 @@ def test_body(endpoint_id: int, now: datetime) -> str:
     return _envelope(WebhookEvent.TEST, now, {"endpoint": endpoint_id, "message": words})
 
 
-def _listeners() -> list[_Listener]:
+def listeners() -> list[Listener]:
+    """Return the endpoints that are sent to."""
     # As SQL: composing it costs four times as much as asking, and every transaction that changes a
     # state asks.
     endpoints = sets.name_of(WebhookEndpoint)
@@ -63,7 +98,7 @@ def _listeners() -> list[_Listener]:
     restricted = [pk for pk, _, is_restricted in found if is_restricted]
     brands = brands_of(restricted) if restricted else {}
     return [
-        _Listener(
+        Listener(
             pk,
             frozenset(events.split()),
             frozenset(brands.get(pk, ())) if is_restricted else None,
@@ -126,37 +161,33 @@ def _envelope(event: str, at: datetime, data: dict[str, Any]) -> str:
     return json.dumps(said, separators=(",", ":"))
 
 
-def _parcels(changes: Sequence[int], listeners: Sequence[_Listener]) -> _Parcels:
+def _parcels(changes: Sequence[int], told: Sequence[Listener]) -> _Parcels:
     parcels = _Parcels()
     for change in _read(changes):
         event = _event(change)
         body = ""
-        for listener in listeners:
+        for listener in told:
             if listener.wants(event, change["campaign__brand_id"]):
                 body = body or _body(event, change)
-                parcels.endpoints.append(listener.pk)
-                parcels.changes.append(change["pk"])
-                parcels.events.append(event)
-                parcels.bodies.append(body)
-                parcels.at.append(change["at"])
+                parcels.add(listener.pk, change["pk"], event, body, change["at"])
     return parcels
 
 
-def _insert(parcels: _Parcels) -> None:
+def _insert(subject: str, parcels: _Parcels) -> None:
     if not parcels.endpoints:
         return
     rows, params = sets.table(
         "parcel",
         endpoint_id=("bigint", parcels.endpoints),
-        change_id=("bigint", parcels.changes),
+        subject_id=("bigint", parcels.subjects),
         event=("text", parcels.events),
         body=("text", parcels.bodies),
         at=("timestamptz", parcels.at),
     )
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {sets.name_of(WebhookDelivery)} (endpoint_id, status_change_id, event,"  # noqa: S608  # names of ours
+            f"INSERT INTO {sets.name_of(WebhookDelivery)} (endpoint_id, {subject}, event,"  # noqa: S608  # names of ours
             " body, due_at, created_at)"
-            f" SELECT endpoint_id, change_id, event, body, at, at FROM {rows}",
+            f" SELECT endpoint_id, subject_id, event, body, at, at FROM {rows}",
             params,
         )

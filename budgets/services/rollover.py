@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -73,6 +75,15 @@ class BrandRow(Zoned):
         )
 
 
+class Locked(NamedTuple):
+    """A locked brand, and those of its campaigns that were asked for."""
+
+    brand: BrandRow
+    campaigns: list[int]
+    oldest_day: date
+    """The earliest day of which the totals of one of them speak."""
+
+
 def lock(brand_ids: Collection[int], now: datetime, *, waiting: bool = True) -> list[BrandRow]:
     """Lock brands, the mutex of everything that decides, in id order, and read them.
 
@@ -86,22 +97,56 @@ def read(brand_ids: Collection[int], now: datetime) -> list[BrandRow]:
     return _select(brand_ids, now, "")
 
 
+def lock_of(campaign_ids: Collection[int], now: datetime) -> list[Locked]:
+    """Lock the brands of campaigns (see `lock`), found and locked in one statement.
+
+    What it says of the campaigns it may read before the lock: they belong to their brand for good,
+    and only the lock's holder turns their totals. Ids that are none are left out.
+    """
+    is_one, keys = sets.among("id", campaign_ids)
+    gather = "array_agg" if connection.vendor == "postgresql" else "json_group_array"
+    wanted = (
+        f"(SELECT brand_id, {gather}(id) AS campaigns, MIN(spend_day) AS oldest_day"  # noqa: S608  # names of ours
+        f" FROM {sets.name_of(Campaign)} WHERE {is_one} GROUP BY brand_id) AS wanted"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS}, campaigns, oldest_day FROM {sets.name_of(Brand)} AS brand"  # noqa: S608  # names of ours
+            f" JOIN {wanted} ON brand_id = id ORDER BY id {sets.lock(of='brand')}",
+            [*_instants(now), keys],
+        )
+        rows = cursor.fetchall()
+    if connection.vendor == "postgresql":
+        return [Locked(BrandRow(*row[:-2]), row[-2], row[-1]) for row in rows]
+    return [
+        Locked(_from_sqlite(row[:-2]), json.loads(row[-2]), date.fromisoformat(row[-1]))
+        for row in rows
+    ]
+
+
 def _select(brand_ids: Collection[int], now: datetime, locking: str) -> list[BrandRow]:
     # As SQL: composing this with the ORM costs 1 ms, a third of recording one event, and a row 5 µs.
     is_wanted, keys = sets.among("id", brand_ids)
-    instants = map(connection.ops.adapt_datetimefield_value, (now, AT_ONCE, now))
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, name, currency, is_active, timezone, zone_in_force, spend_day,"  # noqa: S608  # names of ours
-            " total_daily_spend, total_monthly_spend, daily_budget, monthly_budget, trouble,"
-            " due_at <= %s, due_at = %s, CASE WHEN decided_at > %s THEN decided_at END"
-            f" FROM {sets.name_of(Brand)} WHERE {is_wanted} ORDER BY id {locking}",
-            [*instants, keys],
+            f"SELECT {_COLUMNS} FROM {sets.name_of(Brand)} WHERE {is_wanted} ORDER BY id {locking}",  # noqa: S608  # names of ours
+            [*_instants(now), keys],
         )
         rows = cursor.fetchall()
     if connection.vendor == "postgresql":
         return [BrandRow(*row) for row in rows]
     return [_from_sqlite(row) for row in rows]
+
+
+_COLUMNS = (
+    "id, name, currency, is_active, timezone, zone_in_force, spend_day, total_daily_spend,"
+    " total_monthly_spend, daily_budget, monthly_budget, trouble,"
+    " due_at <= %s, due_at = %s, CASE WHEN decided_at > %s THEN decided_at END"
+)
+
+
+def _instants(now: datetime) -> list[Any]:
+    return [connection.ops.adapt_datetimefield_value(it) for it in (now, AT_ONCE, now)]
 
 
 def _from_sqlite(row: Sequence[Any]) -> BrandRow:
@@ -110,8 +155,7 @@ def _from_sqlite(row: Sequence[Any]) -> BrandRow:
     return BrandRow(*[*stored, bool(is_due), bool(is_written), decided_at])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(NamedTuple):
     """A brand at `now`. Once it is locked and turned, its totals speak of `day`."""
 
     brand: BrandRow
@@ -172,7 +216,7 @@ def turn(brands: Iterable[BrandRow], now: datetime, *, thoroughly: bool = True) 
     plan = _Plan()
     for brand in brands:
         try:
-            moment = _moment(brand, now)
+            moment = moment_at(brand, now)
         except UnknownZone as error:
             troubles[brand.pk] = str(error)
             continue
@@ -222,6 +266,16 @@ class _Plan:
             _turn_back(ahead, today)
 
 
+def roll_new(found: Iterable[Locked], moments: Mapping[int, Moment]) -> None:
+    """Roll the totals of new campaigns, which speak of no day yet, to the day of their turned brands."""
+    behind: dict[date, list[int]] = defaultdict(list)
+    for locked in found:
+        moment = moments.get(locked.brand.pk)
+        if moment is not None and locked.oldest_day < moment.day.date:
+            behind[moment.day.date] += locked.campaigns
+    roll_campaigns(behind)
+
+
 def roll_campaigns(by_day: Mapping[date, Collection[int]]) -> None:
     """Roll the totals of campaigns, by the local day that their locked brands turned to."""
     for today, ids in by_day.items():
@@ -237,7 +291,7 @@ def preview(brands: Iterable[Brand], now: datetime) -> dict[int, Moment]:
     moments: dict[int, Moment] = {}
     for brand in brands:
         with suppress(UnknownZone):
-            moments[brand.pk] = _moment(BrandRow.of(brand, now), now)
+            moments[brand.pk] = moment_at(BrandRow.of(brand, now), now)
     return moments
 
 
@@ -258,24 +312,38 @@ def _same_month(one: date, other: date) -> bool:
     return periods.month_start(one) == periods.month_start(other)
 
 
-def _moment(brand: BrandRow, now: datetime) -> Moment:
-    if brand.decided_at is not None and brand.decided_at - now <= periods.CLOCK_SKEW:
+def moment_at(brand: BrandRow, now: datetime) -> Moment:
+    """Return the moment of a brand, or of the sums of several that share zone and day; see `preview`.
+
+    Raises `UnknownZone` when its zone is corrupt.
+    """
+    ahead = brand.decided_at
+    if ahead is not None and ahead - now <= periods.CLOCK_SKEW:
         # Another machine, its clock a little ahead, saw the next hour or midnight already, or we
         # waited for its lock: time does not go back.
-        now = brand.decided_at
-    (zone, day), trouble = periods.local_day_named(brand.current_timezone, now), ""
-    if pending := brand.pending_timezone:
+        now = ahead
+    return Moment(
+        brand, *_time(brand.current_timezone, brand.pending_timezone, brand.spend_day, now)
+    )
+
+
+@lru_cache(maxsize=4096)
+def _time(
+    zone_name: str, pending: str, spend_day: date, now: datetime
+) -> tuple[ZoneInfo, LocalDay, datetime, bool, str]:
+    """Return what a moment says of time; brands share it by the thousand."""
+    (zone, day), trouble = periods.local_day_named(zone_name, now), ""
+    if pending:
         try:
             new_zone, new_day = periods.local_day_named(pending, now)
         except UnknownZone as error:
             trouble = f"{error}; {zone.key} stays in force"
         else:
-            if brand.spend_day < day.date:
+            if spend_day < day.date:
                 # The old zone's day is over. Where the new zone lies behind, it is still a day that
                 # has its totals already, so nobody gets a second budget for it.
                 zone, day = new_zone, new_day
-    has_turned = brand.spend_day != day.date
-    return Moment(brand=brand, zone=zone, day=day, now=now, has_turned=has_turned, trouble=trouble)
+    return zone, day, now, spend_day != day.date, trouble
 
 
 def _rolled_to(today: date) -> dict[str, object]:

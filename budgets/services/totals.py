@@ -6,15 +6,20 @@ Only this module and the roll to a new day (`services.rollover`) write `total_da
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import DataError, connection
 from django.db.models import DateField, ExpressionWrapper, OuterRef, QuerySet, Subquery, Sum, Value
 from django.db.models.functions import Coalesce, TruncMonth
 
+from budgets.core import money
 from budgets.models import Brand, Campaign, MoneyField, Spend, sets
+
+OUT_OF_RANGE = "22003"
+"""PostgreSQL's code for a number that its type cannot hold."""
 
 
 @dataclass(slots=True)
@@ -28,10 +33,57 @@ class Addend:
     this_month: int = 0
 
 
-def add(campaigns: Mapping[int, Addend], brands: Mapping[int, Addend]) -> None:
-    """Add to the totals, by primary key: one statement each."""
-    _add(Campaign, campaigns)
-    _add(Brand, brands)
+class Account(NamedTuple):
+    """The totals and budgets of a campaign, in whole micro-units."""
+
+    pk: int
+    brand_id: int
+    spent_today: int
+    spent_this_month: int
+    daily_budget: int | None
+    monthly_budget: int | None
+
+
+class TotalTooLarge(ValueError):
+    """A total would no longer fit the database's integer."""
+
+    def __init__(self) -> None:
+        largest = money.from_micros(money.MAX_TOTAL)
+        super().__init__(f"a total would be larger than {largest:f}, the largest that is kept")
+
+
+def add(campaigns: Mapping[int, Addend], brands: Mapping[int, Addend]) -> list[Account]:
+    """Add to the totals, by primary key; return the campaigns of which one changed, as they are then.
+
+    Raises `TotalTooLarge` where the database does. SQLite does not: look at what is returned.
+    """
+    if not campaigns:
+        return []
+    to_brands, of_brands = _addition(Brand, brands)
+    to_campaigns, of_campaigns = _addition(Campaign, campaigns)
+    to_campaigns += f" RETURNING {_ACCOUNT}"
+    with _refusing_too_large(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            both = f"WITH brands AS ({to_brands}) {to_campaigns}"
+            cursor.execute(both, [*of_brands, *of_campaigns])
+        else:  # a WITH of SQLite only reads
+            cursor.execute(to_brands, of_brands)
+            cursor.execute(to_campaigns, of_campaigns)
+        return [Account._make(row) for row in cursor.fetchall()]
+
+
+_ACCOUNT = "id, brand_id, total_daily_spend, total_monthly_spend, daily_budget, monthly_budget"
+
+
+def accounts(campaign_ids: Collection[int]) -> dict[int, Account]:
+    """Read the totals and budgets of campaigns, by primary key."""
+    is_wanted, keys = sets.among("id", campaign_ids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_ACCOUNT} FROM {sets.name_of(Campaign)} WHERE {is_wanted}",  # noqa: S608  # names of ours
+            [keys],
+        )
+        return {row[0]: Account._make(row) for row in cursor.fetchall()}
 
 
 def recount(brand_ids: Collection[int]) -> None:
@@ -77,24 +129,29 @@ def _or_zero(sums: QuerySet[Any, Any]) -> Coalesce:
     return Coalesce(Subquery(sums, output_field=money_field), Value(0, output_field=money_field))
 
 
-def _add(model: type[Campaign | Brand], addends: Mapping[int, Addend]) -> None:
+def _addition(
+    model: type[Campaign | Brand], addends: Mapping[int, Addend]
+) -> tuple[str, list[str]]:
     # Written as SQL: the ORM has no UPDATE … FROM, and its bulk_update is 3-4 times slower.
-    rows = [
-        (pk, addend.today, addend.this_month)
-        for pk, addend in sorted(addends.items())
-        if addend.today or addend.this_month
-    ]
-    if not rows:
-        return
-    ids, today, this_month = zip(*rows, strict=True)
+    ids = sorted(pk for pk, addend in addends.items() if addend.today or addend.this_month)
     added, params = sets.table(
-        "added", id=("bigint", ids), today=("bigint", today), this_month=("bigint", this_month)
+        "added",
+        key=("bigint", ids),
+        today=("bigint", [addends[pk].today for pk in ids]),
+        this_month=("bigint", [addends[pk].this_month for pk in ids]),
     )
-    name = sets.name_of(model)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {name} SET total_daily_spend = total_daily_spend + added.today,"  # noqa: S608  # names of ours
-            " total_monthly_spend = total_monthly_spend + added.this_month"
-            f" FROM {added} WHERE {name}.id = added.id",
-            params,
-        )
+    statement = (
+        f"UPDATE {sets.name_of(model)} SET total_daily_spend = total_daily_spend + today,"  # noqa: S608  # names of ours
+        f" total_monthly_spend = total_monthly_spend + this_month FROM {added} WHERE id = key"
+    )
+    return statement, params
+
+
+@contextmanager
+def _refusing_too_large() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        if getattr(error.__cause__, "sqlstate", "") == OUT_OF_RANGE:
+            raise TotalTooLarge from error
+        raise

@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 from django.db import connection, transaction
 
 from budgets.models import (
+    Alert,
+    AlertKind,
+    AlertRecipient,
     Brand,
     Campaign,
     Spend,
@@ -20,6 +23,7 @@ from budgets.models import (
     WebhookEndpoint,
 )
 from budgets.services import editing, ingestion, keys, passes, rollover, webhooks
+from budgets.services.alerts import recipients, watching
 from budgets.services.ingestion import Receipt, SpendEvent
 from budgets.services.keys import Principal
 
@@ -68,6 +72,25 @@ def make_webhook(
 def deliveries_of(endpoint: WebhookEndpoint) -> list[WebhookDelivery]:
     """Return what was and is to be sent to an endpoint, oldest first."""
     return list(WebhookDelivery.objects.filter(endpoint=endpoint).order_by("pk"))
+
+
+def make_recipient(address: str = "", *brands: Brand, **fields: Any) -> AlertRecipient:
+    """Create a recipient that is told everything of `brands`, of all when none is named."""
+    return recipients.create(
+        address or f"person{next(_numbers)}@example.com",
+        **{"kinds": AlertKind.values, "brands": brands or None, "now": NOW, **fields},
+    )
+
+
+def alerted(now: dt.datetime = NOW) -> dict[str, int]:
+    """Run a pass of alerts."""
+    return watching.look(now, {})
+
+
+def alerts_of(row: Brand | Campaign) -> list[Alert]:
+    """Return the alerts about a brand itself, or about a campaign, oldest first."""
+    of = {"campaign": row} if isinstance(row, Campaign) else {"brand": row, "campaign": None}
+    return list(Alert.objects.filter(**of).order_by("pk"))
 
 
 def who_shows(secret: str) -> Principal:

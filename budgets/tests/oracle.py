@@ -32,6 +32,7 @@ class CampaignFact:
     ends_on: date | None = None
     opens: int = 0
     closes: int = 24
+    week: frozenset[tuple[int, int]] | None = None
     daily: Decimal | None = None
     monthly: Decimal | None = None
 
@@ -42,6 +43,12 @@ class CampaignFact:
         while (hour := (hours[-1] + 1) % 24) != self.closes % 24:
             hours.append(hour)
         return hours
+
+    def is_open(self, local: datetime) -> bool:
+        """Look at the wall clock, and where there is a calendar of weekdays and hours, only there."""
+        if self.week is not None:
+            return (local.weekday(), local.hour) in self.week
+        return local.hour in self.open_hours
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -57,11 +64,11 @@ class BrandFact:
 
     def today(self, now: datetime) -> date:
         """Return the date on this brand's wall calendar."""
-        return now.astimezone(ZoneInfo(self.zone)).date()
+        return self.local(now).date()
 
-    def hour(self, now: datetime) -> int:
-        """Return the hour on this brand's wall clock."""
-        return now.astimezone(ZoneInfo(self.zone)).hour
+    def local(self, now: datetime) -> datetime:
+        """Return what this brand's wall clock shows."""
+        return now.astimezone(ZoneInfo(self.zone))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,7 @@ class World:
             return "brand_daily_budget"
         if campaign.daily is not None and (own.today >= campaign.daily or campaign.daily == 0):
             return "campaign_daily_budget"
-        if brand.hour(now) not in campaign.open_hours:
+        if not campaign.is_open(brand.local(now)):
             return "outside_hours"
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.db import connection
 
 from budgets import tasks
 from budgets.core.decision import Hold
+from budgets.models import Alert
 from budgets.services import passes
 from budgets.tests.builders import (
     NOW,
@@ -18,10 +20,12 @@ from budgets.tests.builders import (
     decided,
     make_brand,
     make_campaign,
+    make_recipient,
     make_webhook,
     spend,
     state,
 )
+from budgets.tests.mailbox import receiving_mail
 from budgets.tests.receiver import receiving
 from django_celery_budget.celery import app
 
@@ -31,7 +35,14 @@ BOTH = pytest.mark.parametrize(
 
 
 @pytest.mark.parametrize(
-    "name", ["check_and_pause_campaigns", "reset_daily_monthly_spend", "deliver_webhooks"]
+    "name",
+    [
+        "check_and_pause_campaigns",
+        "reset_daily_monthly_spend",
+        "deliver_webhooks",
+        "raise_alerts",
+        "send_alerts",
+    ],
 )
 def test_a_task_is_registered_under_its_public_name(name: str) -> None:
     app.loader.import_default_modules()
@@ -139,3 +150,30 @@ def test_webhooks_are_sent_by_a_task_of_their_own(settings: Any) -> None:
         assert tasks.deliver_webhooks(of_a_newer_version=True) == {"sent": 0, "delivered": 0}
 
     assert [message.said["type"] for message in receiver.messages] == ["campaign.resumed"]
+
+
+@pytest.mark.django_db
+def test_what_is_worth_an_alert_is_raised_and_mailed_once() -> None:
+    campaign = decided(make_campaign(make_brand(daily_budget=100)))
+    make_recipient("ana@example.com")
+
+    with time_machine.travel(NOW, tick=False), receiving_mail() as mailbox:
+        spend(campaign, 85)
+        for _ in range(2):
+            tasks.raise_alerts.apply(throw=True)
+            tasks.send_alerts.apply(throw=True)
+        assert tasks.raise_alerts(of_a_newer_version=True)["thresholds"] == 0
+        assert tasks.send_alerts(of_a_newer_version=True) == {"sent": 0, "failed": 0}
+
+    assert mailbox.told() == ["ana@example.com"]
+
+
+@pytest.mark.django_db
+def test_passes_that_stay_away_for_three_intervals_are_told() -> None:
+    passes.check_and_pause(NOW)
+    passes.reset(NOW)
+
+    for minutes in range(6):
+        with time_machine.travel(NOW + timedelta(minutes=minutes), tick=False):
+            tasks.raise_alerts()
+        assert Alert.objects.count() == (2 if minutes > 4 else 0)

@@ -3,124 +3,140 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
+from itertools import accumulate, groupby
+from typing import Any, Generic, TypeVar
 
 from django.urls import reverse
 
-from budgets.core import periods
-from budgets.core.decision import Hold
 from budgets.core.durations import in_words
-from budgets.models import Brand, StatusChange
+from budgets.core.pacing import Need, hours, planned
+from budgets.dashboard.bars import Bar, bar
+from budgets.dashboard.charts import Chart, Series
+from budgets.dashboard.filters import address
+from budgets.dashboard.reader import Reader, Stamp, rounded
+from budgets.dashboard.states import KINDS, State, state_of
+from budgets.models import Campaign
 from budgets.models.campaign import HOLD_LABELS
-from budgets.queries import dashboard, health
-from budgets.queries.dashboard import CampaignCount
-from budgets.queries.explain import amount, decided_by
+from budgets.queries import dashboard, health, pacing, told
+from budgets.queries.dashboard import CANDIDATES, RUNNING, CampaignCount, Filter, Sums, Whole
+from budgets.queries.pacing import BrandPace
+from budgets.queries.told import Told
 from budgets.services import passes, rollover
-from budgets.services.rollover import Moment
+from budgets.services.access import Sight
 from django_celery_budget import schedule
 
-SHOWN_BRANDS = 25
+SHOWN_SUMS = 4
+SHOWN_NEEDS = 12
+SHOWN_OTHERS = 12
+SHOWN_CAMPAIGNS = 20
 SHOWN_CHANGES = 20
 SHOWN_TROUBLES = 5
 
-NEAR = Decimal("0.8")
-"""From this share of a budget on, a bar asks for attention."""
-
 MANY_CAMPAIGNS = 200_000
-KEPT_SECONDS = 5.0
-"""With so many campaigns the counts are kept for one refresh of the page: counting a million takes
-0.1 s, and every open page asks for it."""
+KEPT_SECONDS = 15.0
+"""With so many campaigns the counts and sums of the whole are kept for three refreshes of the page:
+counting a million takes 0.1 s, and every open page asks for it."""
 
-RUNNING = "running"
-KINDS = {
-    Hold.BRAND_MONTHLY_BUDGET: "budget",
-    Hold.BRAND_DAILY_BUDGET: "budget",
-    Hold.CAMPAIGN_MONTHLY_BUDGET: "budget",
-    Hold.CAMPAIGN_DAILY_BUDGET: "budget",
-    Hold.OUTSIDE_HOURS: "time",
-    Hold.NOT_STARTED: "time",
-    Hold.ENDED: "time",
-    Hold.OPERATOR: "person",
-    Hold.BRAND_INACTIVE: "person",
-    Hold.UNDECIDED: "unknown",
-}
-"""What holds a campaign, in the order shown: each kind has its colour and its shape."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldCount:
-    """How many campaigns one reason holds, or none (running), and its slice of the whole."""
+    """How many campaigns one reason holds, or none (running), and its slice of the whole.
 
+    `url` shows the brands with such campaigns, or all of them again where they are shown already.
+    """
+
+    value: str
     words: str
     kind: str
-    count: int
+    count: str
+    is_none: bool
+    is_chosen: bool
     starts: str
     width: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """Spend against one budget; `width` (0-100) is the drawn part, `percent` is rounded down."""
+class MoneyLine:
+    """Spend and budgets of all brands of a currency. `unlimited`: what those without one spent."""
 
-    spent: str
-    budget: str
-    percent: int
-    width: str
-    level: str
-    share: Decimal
+    currency: str
+    day: Bar
+    month: Bar
+    unlimited_day: str
+    unlimited_month: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A figure with its name; `stamp` says more about an instant in it."""
+
+    name: str
+    words: str
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrandLine:
-    """A brand, its two budgets and its own time."""
+    """A brand, its two budgets and its own time; `needs` are words for why to look at it."""
 
     pk: int
     name: str
-    currency: str
+    url: str
     is_active: bool
     day: Bar
     month: Bar
-    campaigns: CampaignCount
-    local_time: str
-    local_time_iso: str
+    running: str
+    held: str
+    local_time: Stamp
     zone: str
+    place: str
     pending_zone: str
-    url: str
-
-    @property
-    def nearness(self) -> Decimal:
-        """The larger share of the two budgets."""
-        return max(self.day.share, self.month.share)
+    needs: list[str]
+    level: str
+    facts: list[Fact]
+    chart: Chart | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """Active, or why not."""
+class CampaignLine:
+    """A campaign that was looked for."""
 
-    words: str
-    kind: str
+    name: str
+    url: str
+    brand: str
+    brand_url: str
+    state: State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeLine:
-    """One row of the log."""
+    """One row of the log in words, or several that say the same of campaigns of one brand.
+
+    `others` are name and address of the campaigns beside the first.
+    """
 
     pk: int
-    at: datetime
-    local_time: str
-    ago: str
+    at: Stamp
+    place: str
     campaign: str
-    brand: str
-    before: State
-    after: State
-    figures: str
-    cause: str
-    actor: str
     url: str
+    others: list[tuple[str, str]]
+    brand: str
+    brand_url: str
+    verb: str
+    state: State
+    reason: str
+    figures: str
+    again: str
+    again_at: Stamp | None
+    is_in_force: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,21 +148,42 @@ class LastPass:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What can be chosen in the filter; a value that is chosen is in its list in any case."""
+
+    zones: list[str]
+    currencies: list[str]
+    holds: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Everything on the dashboard."""
 
     now: datetime
-    campaigns: int
-    running: int
+    wanted: Filter
+    choices: Choices
+    clear_url: str
+    campaigns: str
+    running: str
     holds: list[HoldCount]
     brands: int
+    shown_brands: str
+    sums: list[MoneyLine]
+    more_sums: list[MoneyLine]
     last_pass: LastPass
-    nearest: list[BrandLine]
-    more_brands: int
-    brands_url: str
+    needs: list[BrandLine]
+    more_needs: int
+    others: list[BrandLine]
+    more: str
+    found: list[CampaignLine]
+    has_more_found: bool
+    nothing: str
     changes: list[ChangeLine]
     troubles: list[tuple[str, str]]
     more_troubles: bool
+    admin_url: str
+    sees_all: bool
 
     @property
     def summary(self) -> str:
@@ -154,156 +191,386 @@ class Page:
         return f"{self.running} of {self.campaigns} campaigns run."
 
 
-def build(now: datetime, *, may_open_brands: bool, may_open_campaigns: bool) -> Page:
-    """Ask everything the page shows; the number of statements does not grow with the data."""
-    by_hold = _counts.by_hold()
-    brand_count = dashboard.brands()
-    nearest = _nearest(now, may_open=may_open_brands)
-    troubles = health.troubled_brands(SHOWN_TROUBLES + 1)
+def build(reader: Reader, wanted: Filter, *, admin_url: str = "") -> Page:
+    """Ask everything the page shows; the number of statements does not grow with the data.
+
+    `admin_url` is where brands are made, empty for who may not.
+    """
+    sight: Sight = reader.person
+    by_hold = _counts.get(sight.brand_ids, lambda: dashboard.campaigns_by_hold(sight), _size)
+    whole = _wholes.get(
+        sight.brand_ids, lambda: dashboard.whole(sight, reader.now), lambda found: found.brands * 10
+    )
+    proposed = dashboard.candidates(sight, wanted, whole.settled_zones, reader.now)
+    # A brand with a corrupt zone has no local day; the banner names it.
+    moments = rollover.preview(proposed, reader.now)
+    paces = sorted(pacing.of_brands(list(moments.values())).values(), key=_pressing)
+    pressing = [each for each in paces if each.needs]
+    calm = [each for each in paces if not each.needs]
+    shown = [*pressing[:SHOWN_NEEDS], *calm[:SHOWN_OTHERS]]
+    counts = dashboard.campaign_counts([each.moment.brand.pk for each in shown])
+    lines = [_brand(reader, each, counts) for each in shown]
+    found = dashboard.matching_campaigns(sight, wanted, SHOWN_CAMPAIGNS + 1)
+    only = None if wanted.is_empty else [brand.pk for brand in proposed]
+    changes = dashboard.last_changes(SHOWN_CHANGES, sight.brand_ids if only is None else only)
+    # The currencies of most brands first.
+    most = sorted(whole.sums.values(), key=lambda each: (-each.brands, each.currency))
+    sums = [_sums(reader, each) for each in most]
+    troubles = health.troubled_brands(SHOWN_TROUBLES + 1, sight) if whole.troubled else []
     return Page(
-        now=now,
-        campaigns=sum(by_hold.values()),
-        running=by_hold.get("", 0),
-        holds=_holds(by_hold),
-        brands=brand_count,
-        last_pass=_last_pass(now),
-        nearest=nearest,
-        more_brands=max(brand_count - len(nearest), 0),
-        brands_url=reverse("admin:budgets_brand_changelist") if may_open_brands else "",
-        changes=[
-            _change(change, now, may_open=may_open_campaigns)
-            for change in dashboard.last_changes(SHOWN_CHANGES)
-        ],
+        now=reader.now,
+        wanted=wanted,
+        choices=_choices(whole, wanted),
+        clear_url=reverse("dashboard"),
+        campaigns=reader.number(sum(by_hold.values())),
+        running=reader.number(by_hold.get("", 0)),
+        holds=_holds(reader, by_hold, wanted),
+        brands=whole.brands,
+        shown_brands=reader.number(whole.brands),
+        sums=sums[:SHOWN_SUMS],
+        more_sums=sums[SHOWN_SUMS:],
+        last_pass=_last_pass(reader.now),
+        needs=[line for line in lines if line.needs],
+        more_needs=len(pressing[SHOWN_NEEDS:]),
+        others=[line for line in lines if not line.needs],
+        more=_more(reader, whole, wanted, len(proposed), len(shown)),
+        found=[_campaign(campaign) for campaign in found[:SHOWN_CAMPAIGNS]],
+        has_more_found=len(found) > SHOWN_CAMPAIGNS,
+        nothing="" if proposed or found else _nothing(wanted),
+        changes=_changes(reader, told.tell(changes, reader.now, reader.amount)),
         troubles=troubles[:SHOWN_TROUBLES],
         more_troubles=len(troubles) > SHOWN_TROUBLES,
+        admin_url=admin_url,
+        sees_all=sight.brand_ids is None,
     )
 
 
-class _Counts:
-    """How many campaigns run and are held, counted anew each time while they are few."""
+class _Kept(Generic[T]):
+    """What takes long where there is very much is kept for a while, for each set of brands seen."""
+
+    MOST = 100
+    """Sets of brands that are kept at a time."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, int] = {}
-        self._until = 0.0
+        self._kept: dict[Hashable, tuple[float, T]] = {}
 
-    def by_hold(self) -> dict[str, int]:
-        if time.monotonic() < self._until:
-            return self._kept
-        counts = dashboard.campaigns_by_hold()
-        if sum(counts.values()) >= MANY_CAMPAIGNS:
-            self._kept, self._until = counts, time.monotonic() + KEPT_SECONDS
-        return counts
+    def get(self, key: Hashable, ask: Callable[[], T], size: Callable[[T], int]) -> T:
+        """Return what was kept for `key`, or ask; `size` is how many campaigns it took."""
+        until, kept = self._kept.get(key, (0.0, None))
+        if kept is not None and time.monotonic() < until:
+            return kept
+        asked = ask()
+        if size(asked) >= MANY_CAMPAIGNS:
+            if len(self._kept) >= self.MOST:
+                self._kept.clear()
+            self._kept[key] = time.monotonic() + KEPT_SECONDS, asked
+        return asked
 
 
-_counts = _Counts()
+_counts = _Kept[dict[str, int]]()
+_wholes = _Kept[Whole]()
 
 
-def _holds(by_hold: Mapping[str, int]) -> list[HoldCount]:
+def _size(by_hold: Mapping[str, int]) -> int:
+    return sum(by_hold.values())
+
+
+def _holds(reader: Reader, by_hold: Mapping[str, int], wanted: Filter) -> list[HoldCount]:
     total = sum(by_hold.values())
     states = [("", RUNNING, RUNNING)]
     states += [(hold.value, HOLD_LABELS[hold], kind) for hold, kind in KINDS.items()]
     counts = []
     before = 0
-    for value, words, kind in states:
-        count = by_hold.get(value, 0)
+    for hold, words, kind in states:
+        count, value = by_hold.get(hold, 0), hold or RUNNING
+        is_chosen = wanted.hold == value
         counts.append(
             HoldCount(
+                value=value,
                 words=words,
                 kind=kind,
-                count=count,
+                count=reader.number(count),
+                is_none=not count,
+                is_chosen=is_chosen,
                 starts=_percent_of(before, total),
                 width=_percent_of(count, total),
+                url=address(reverse("dashboard"), wanted, hold="" if is_chosen else value),
             )
         )
         before += count
     return counts
 
 
-def _nearest(now: datetime, *, may_open: bool) -> list[BrandLine]:
-    brands = dashboard.nearest_brands(now)
-    # A brand with a corrupt zone has no local day; the banner names it.
-    moments = rollover.preview(brands, now)
-    lines = [_brand(moment, may_open=may_open) for moment in moments.values()]
-    lines.sort(key=lambda line: (not line.is_active, -line.nearness, line.name))
-    shown = lines[:SHOWN_BRANDS]
-    counts = dashboard.campaign_counts([line.pk for line in shown])
-    return [replace(line, campaigns=counts.get(line.pk, CampaignCount())) for line in shown]
+def _sums(reader: Reader, sums: Sums) -> MoneyLine:
+    def write(amount: Decimal) -> str:
+        return reader.amount(amount, sums.currency) if amount else ""
+
+    daily = sums.daily_budget if sums.has_daily_budget else None
+    monthly = sums.monthly_budget if sums.has_monthly_budget else None
+    today, unlimited_today = sums.spent_today, sums.unlimited_today
+    month, unlimited_month = sums.spent_this_month, sums.unlimited_this_month
+    if daily is None:
+        today, unlimited_today = today + unlimited_today, Decimal(0)
+    if monthly is None:
+        month, unlimited_month = month + unlimited_month, Decimal(0)
+    return MoneyLine(
+        currency=sums.currency,
+        day=bar(reader, sums.currency, today, daily),
+        month=bar(reader, sums.currency, month, monthly),
+        unlimited_day=write(unlimited_today),
+        unlimited_month=write(unlimited_month),
+    )
 
 
-def _brand(moment: Moment, *, may_open: bool) -> BrandLine:
-    brand = moment.brand
-    purse = moment.purse
-    local_time = moment.now.astimezone(moment.zone)
+def _pressing(each: BrandPace) -> tuple[Any, ...]:
+    """Order brands: whom a person must look at first, then by how near they are to a budget."""
+    brand, purse = each.moment.brand, each.moment.purse
+    if needs := each.needs:
+        return (list(Need).index(needs[0]), False, _urgency(needs[0], each), brand.name)
+    day = _share(purse.spent_today, purse.daily_budget)
+    month = _share(purse.spent_this_month, purse.monthly_budget)
+    return (len(Need), not brand.is_active, -max(day, month), brand.name)
+
+
+def _urgency(need: Need, each: BrandPace) -> Decimal:
+    """Return a number that is lower for whom this need presses more."""
+    pace, purse, today, now = each.pace, each.moment.purse, each.spending.today, each.moment.now
+    match need:
+        case Need.MONTH_REACHED | Need.DAY_REACHED:  # who stands still longest
+            return hours(today.until(now) - today.open_time)
+        case Need.MONTH_SOON:
+            return hours((pace.month_reached_at or now) - now)
+        case Need.DAY_SOON:
+            return hours((pace.day_reached_at or now) - now)
+        case Need.DAY_BEHIND:
+            return _share(purse.spent_today, pace.day_plan)
+        case Need.MONTH_BEHIND:
+            return _share(purse.spent_this_month, pace.month_plan)
+
+
+def _share(spent: Decimal, of: Decimal | None) -> Decimal:
+    return spent / of if of else Decimal(of is not None)
+
+
+def _brand(reader: Reader, each: BrandPace, counts: Mapping[int, CampaignCount]) -> BrandLine:
+    moment, pace, purse = each.moment, each.pace, each.moment.purse
+    brand, count = moment.brand, counts.get(moment.brand.pk, CampaignCount())
+    needs = each.needs
     return BrandLine(
         pk=brand.pk,
         name=brand.name,
-        currency=brand.currency,
+        url=reverse("brand", args=[brand.pk]),
         is_active=brand.is_active,
-        day=_bar(purse.spent_today, purse.daily_budget, is_spent=purse.day_is_spent),
-        month=_bar(purse.spent_this_month, purse.monthly_budget, is_spent=purse.month_is_spent),
-        campaigns=CampaignCount(),
-        # Written here: a template's date filter would turn it to UTC first.
-        local_time=f"{local_time:%a %d %b, %H:%M}",
-        local_time_iso=local_time.isoformat(timespec="minutes"),
+        day=bar(reader, brand.currency, purse.spent_today, purse.daily_budget, pace.day_plan),
+        month=bar(
+            reader, brand.currency, purse.spent_this_month, purse.monthly_budget, pace.month_plan
+        ),
+        running=reader.number(count.running),
+        held=reader.number(count.held),
+        local_time=reader.time(moment.now, moment.zone),
         zone=moment.zone.key,
-        pending_zone=brand.timezone if brand.timezone != moment.zone.key else "",
-        url=reverse("admin:budgets_brand_change", args=[brand.pk]) if may_open else "",
+        place=told.place_of(moment.zone),
+        pending_zone=brand.pending_timezone if brand.timezone != moment.zone.key else "",
+        needs=[_need(reader, need, each) for need in needs],
+        level=_LEVELS[needs[0]] if needs else "calm",
+        facts=_facts(reader, each) if needs else [],
+        chart=_chart(reader, each) if needs else None,
     )
 
 
-def _bar(spent: Decimal, budget: Decimal | None, *, is_spent: bool) -> Bar:
-    if budget is None:
-        return Bar(
-            spent=amount(spent),
-            budget="",
-            percent=0,
-            width="0",
-            level="unlimited",
-            share=Decimal(0),
-        )
-    share = spent / budget if budget else Decimal(is_spent)
-    level = "reached" if is_spent else "near" if share >= NEAR else "calm"
-    return Bar(
-        spent=amount(spent),
-        budget=amount(budget),
-        # Down: 99.99 % must not read as reached.
-        percent=int(share * 100),
-        width=f"{min(max(share, Decimal(0)), Decimal(1)) * 100:.2f}",
-        level=level,
-        share=share,
+_LEVELS = {
+    Need.MONTH_REACHED: "reached",
+    Need.DAY_REACHED: "reached",
+    Need.MONTH_SOON: "near",
+    Need.DAY_SOON: "near",
+    Need.DAY_BEHIND: "behind",
+    Need.MONTH_BEHIND: "behind",
+}
+
+
+def _need(reader: Reader, need: Need, each: BrandPace) -> str:
+    """Say in a few words why a person should look."""
+    moment, pace, currency = each.moment, each.pace, each.moment.brand.currency
+
+    def at(instant: datetime | None) -> str:
+        return told.when(instant, moment.zone, moment.now) if instant else ""
+
+    def by_now(plan: Decimal | None) -> str:
+        return reader.about(plan, currency) if plan is not None else ""
+
+    match need:
+        case Need.MONTH_REACHED:
+            return "Monthly budget reached"
+        case Need.DAY_REACHED:
+            return "Daily budget reached"
+        case Need.MONTH_SOON:
+            return f"Reaches its monthly budget about {at(pace.month_reached_at)}"
+        case Need.DAY_SOON:
+            return f"Reaches its daily budget about {at(pace.day_reached_at)}"
+        case Need.DAY_BEHIND:
+            return f"Far behind today: {by_now(pace.day_plan)} planned by now"
+        case Need.MONTH_BEHIND:
+            return f"Far behind this month: {by_now(pace.month_plan)} planned by now"
+
+
+def _facts(reader: Reader, each: BrandPace) -> list[Fact]:
+    """Return where the present rate leads, and what a day may still spend."""
+    pace, purse, currency = each.pace, each.moment.purse, each.moment.brand.currency
+    facts = []
+    if purse.daily_budget is not None:
+        words = "reached" if purse.day_is_spent else "not today" if pace.rate else UNKNOWN
+        facts.append(_reaches(reader, each, "Day's budget", pace.day_reached_at, words))
+    if purse.monthly_budget is not None:
+        is_known = pace.month_end is not None
+        words = "reached" if purse.month_is_spent else "not this month" if is_known else UNKNOWN
+        facts.append(_reaches(reader, each, "Month's budget", pace.month_reached_at, words))
+    end = UNKNOWN if pace.month_end is None else reader.about(pace.month_end, currency)
+    facts.append(Fact(name="Month ends near", words=end))
+    if pace.recommended_daily_budget is not None:
+        words = reader.about(pace.recommended_daily_budget, currency)
+        facts.append(Fact(name="Recommended a day", words=words))
+    return facts
+
+
+UNKNOWN = "not known yet"
+
+
+def _reaches(
+    reader: Reader, each: BrandPace, name: str, instant: datetime | None, otherwise: str
+) -> Fact:
+    if instant is None:
+        return Fact(name=name, words=otherwise)
+    zone, now = each.moment.zone, each.moment.now
+    words = f"reached about {told.when(instant, zone, now)}"
+    return Fact(name=name, words=words, stamp=reader.time(instant, zone))
+
+
+def _chart(reader: Reader, each: BrandPace) -> Chart:
+    """Draw today: what is spent, what even spending would be, and where the present rate leads."""
+    moment, spending, pace = each.moment, each.spending, each.pace
+    currency, budget = moment.brand.currency, moment.purse.daily_budget
+    today = spending.today
+    here = today.slot_at(moment.now)
+    sums = list(accumulate(spending.by_slot))
+    spent = [amount if place <= here else None for place, amount in enumerate(sums)]
+    plan = [planned(budget, today, slot.ends) for slot in today.slots]
+    series = [Series(name="Spent", kind="line", amounts=spent)]
+    if any(amount is not None for amount in plan):
+        series.append(Series(name="Plan", kind="plan", amounts=_coins(plan, currency)))
+    if pace.rate and not moment.purse.day_is_spent and not moment.purse.month_is_spent:
+        left = [today.until(slot.ends) - today.until(moment.now) for slot in today.slots]
+        ahead = [
+            moment.purse.spent_today + pace.rate * hours(span) if place >= here else None
+            for place, span in enumerate(left)
+        ]
+        if budget is not None:
+            ahead = [None if amount is None else min(amount, budget) for amount in ahead]
+        amounts = _coins(ahead, currency)
+        series.append(Series(name="At this rate", kind="projection", amounts=amounts))
+    words = f"{reader.amount(moment.purse.spent_today, currency)} {currency} spent"
+    if pace.day_plan is not None:
+        words += f", {reader.about(pace.day_plan, currency)} planned by now"
+    return Chart(
+        key=f"today-{moment.brand.pk}",
+        title=f"{moment.brand.name} today, hour by hour",
+        summary=f"Today: {words}.",
+        heading="Until the end of",
+        labels=[f"{slot.hour:02}:00" for slot in today.slots],
+        series=series,
+        currency=currency,
+        reader=reader,
+        marked=here,
+        is_small=True,
     )
 
 
-def _change(change: StatusChange, now: datetime, *, may_open: bool) -> ChangeLine:
+def _coins(amounts: Sequence[Decimal | None], currency: str) -> list[Decimal | None]:
+    return [None if amount is None else rounded(amount, currency) for amount in amounts]
+
+
+def _campaign(campaign: Campaign) -> CampaignLine:
+    return CampaignLine(
+        name=campaign.name,
+        url=_campaign_url(campaign),
+        brand=campaign.brand.name,
+        brand_url=reverse("brand", args=[campaign.brand_id]),
+        state=state_of(campaign.hold),
+    )
+
+
+def _changes(reader: Reader, changes: Iterable[Told]) -> list[ChangeLine]:
+    """Say in one line what campaigns of a brand did together."""
+    return [_change(reader, list(alike)) for _, alike in groupby(changes, key=_as_said)]
+
+
+def _as_said(each: Told) -> Hashable:
+    change = each.change
+    when = change.at.replace(second=0, microsecond=0)
+    said = (each.verb, each.reason, each.figures, each.again_at, each.is_in_force)
+    return (change.campaign.brand_id, when, *said)
+
+
+def _change(reader: Reader, alike: Sequence[Told]) -> ChangeLine:
+    each = alike[0]
+    change = each.change
     campaign = change.campaign
     return ChangeLine(
         pk=change.pk,
-        at=change.at.astimezone(UTC),
-        local_time=_local(change.at, campaign.brand),
-        ago=f"{in_words(now - change.at)} ago",
+        at=reader.time(change.at, each.zone),
+        place=each.place,
         campaign=campaign.name,
+        url=_campaign_url(campaign),
+        others=[
+            (other.change.campaign.name, _campaign_url(other.change.campaign))
+            for other in alike[1:]
+        ],
         brand=campaign.brand.name,
-        before=_state(change.old_hold),
-        after=_state(change.hold),
-        figures=decided_by(change.figures),
-        cause=change.get_cause_display(),
-        actor=change.actor,
-        url=reverse("admin:budgets_campaign_change", args=[campaign.pk]) if may_open else "",
+        brand_url=reverse("brand", args=[campaign.brand_id]),
+        verb=each.verb if len(alike) == 1 else told.PLURAL[each.verb],
+        state=state_of(change.hold),
+        reason=each.reason,
+        figures=each.figures,
+        again=each.again(reader.now, count=len(alike)),
+        again_at=reader.time(each.again_at, each.zone) if each.again_at else None,
+        is_in_force=each.is_in_force,
     )
 
 
-def _state(hold: str) -> State:
-    if not hold:
-        return State(words="active", kind=RUNNING)
-    return State(words=HOLD_LABELS[hold], kind=KINDS[Hold(hold)])
+def _campaign_url(campaign: Campaign) -> str:
+    return reverse("campaign", args=[campaign.pk])
 
 
-def _local(at: datetime, brand: Brand) -> str:
-    try:
-        zone = periods.zone_named(brand.current_timezone)
-    except periods.UnknownZone:
-        zone = ZoneInfo("UTC")
-    return f"{at.astimezone(zone).isoformat(timespec='seconds')} ({zone.key})"
+def _choices(whole: Whole, wanted: Filter) -> Choices:
+    holds = [(RUNNING, RUNNING), *((hold.value, HOLD_LABELS[hold]) for hold in KINDS)]
+    if wanted.hold and wanted.hold not in dict(holds):
+        holds.append((wanted.hold, wanted.hold))
+    return Choices(
+        zones=sorted(whole.zones | {wanted.zone} - {""}),
+        currencies=sorted({*whole.sums, wanted.currency} - {""}),
+        holds=holds,
+    )
+
+
+def _more(reader: Reader, whole: Whole, wanted: Filter, proposed: int, shown: int) -> str:
+    """Say how many brands are not shown; empty: all are."""
+    if wanted.is_empty and whole.brands > shown:
+        return f"{reader.number(whole.brands - shown)} more brands: search or filter to see them."
+    if proposed > shown:
+        few = reader.number(proposed - shown)
+        return f"{few}{' or more' if proposed >= CANDIDATES else ''} others match: search or filter on."
+    return ""
+
+
+def _nothing(wanted: Filter) -> str:
+    parts = {
+        "called": f"“{wanted.text}”" if wanted.text else "",
+        "in": wanted.zone,
+        "with the currency": wanted.currency,
+        "in the state": f"“{HOLD_LABELS.get(wanted.hold, wanted.hold)}”" if wanted.hold else "",
+    }
+    return " ".join(
+        ["No brand or campaign", *(f"{how} {what}" for how, what in parts.items() if what)]
+    )
 
 
 def _last_pass(now: datetime) -> LastPass:

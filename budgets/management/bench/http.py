@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import socket
@@ -14,6 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from http import HTTPStatus
+from typing import Self
 
 from django.conf import settings
 from django.core.management.base import CommandError
@@ -102,54 +103,67 @@ def _questions(setting: Setting, port: str, secret: str) -> float:
 
 
 def _send(found: Sequence[SpendEvent], size: int, source: str, port: str, secret: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=PATIENCE)
-    for batch in in_batches(found, size):
-        sent = [
-            {
-                "id": event.external_id,
-                "campaign": event.campaign_id,
-                "amount": event.amount,
-                "date": str(event.date),
-            }
-            for event in batch
-        ]
-        body = json.dumps({"source": source, "events": sent})
-        headers = {**_headers(secret), "Content-Type": "application/json"}
-        answer = json.loads(_answer(connection, "POST", "spend", body, headers, 200))
-        if answer["totals"]["recorded"] != len(batch):
-            raise CommandError(f"POST /spend answered {answer['totals']}")
+    with _Client(port, secret) as client:
+        for batch in in_batches(found, size):
+            sent = [
+                {
+                    "id": event.external_id,
+                    "campaign": event.campaign_id,
+                    "amount": event.amount,
+                    "date": str(event.date),
+                }
+                for event in batch
+            ]
+            body = json.dumps({"source": source, "events": sent}).encode()
+            said = client.ask("POST", "spend", "Content-Type: application/json", body=body)[1]
+            answer = json.loads(said)
+            if answer["totals"]["recorded"] != len(batch):
+                raise CommandError(f"POST /spend answered {answer['totals']}")
     return len(found)
 
 
 def _ask(count: int, port: str, secret: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=PATIENCE)
-    connection.request("GET", "/api/v1/serving", headers=_headers(secret))
-    first = connection.getresponse()
-    first.read()
-    headers = {**_headers(secret), "If-None-Match": str(first.getheader("ETag"))}
-    for _ in range(count):
-        _answer(connection, "GET", "serving", None, headers, 304)
+    with _Client(port, secret) as client:
+        headers, _ = client.ask("GET", "serving")
+        known = f"If-None-Match: {headers['etag']}"
+        for _ in range(count):
+            client.ask("GET", "serving", known, expected=304)
     return count
 
 
-def _answer(
-    connection: http.client.HTTPConnection,
-    method: str,
-    path: str,
-    body: str | None,
-    headers: dict[str, str],
-    expected: int,
-) -> bytes:
-    connection.request(method, f"/api/v1/{path}", body, headers)
-    response = connection.getresponse()
-    said = response.read()
-    if response.status != expected:
-        raise CommandError(f"{method} /{path} answered {response.status}: {said[:300]!r}")
-    return said
+class _Client:
+    """A connection that is kept. Python's own client costs a third of what a request costs us."""
 
+    def __init__(self, port: str, secret: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", int(port)), PATIENCE)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._answers = self._socket.makefile("rb")
+        self._same = f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {secret}\r\n"
 
-def _headers(secret: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {secret}"}
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._answers.close()
+        self._socket.close()
+
+    def ask(
+        self, method: str, path: str, *headers: str, body: bytes = b"", expected: int = 200
+    ) -> tuple[dict[str, str], bytes]:
+        """Send a request; return the headers, their names in small letters, and the body."""
+        lines = [*headers, f"Content-Length: {len(body)}"]
+        head = f"{method} /api/v1/{path} HTTP/1.1\r\n{self._same}" + "\r\n".join(lines)
+        self._socket.sendall(head.encode() + b"\r\n\r\n" + body)
+        status = int(self._answers.readline().split()[1])
+        said: dict[str, str] = {}
+        while line := self._answers.readline().rstrip():
+            name, _, value = line.decode("latin-1").partition(": ")
+            said[name.lower()] = value
+        length = 0 if status == HTTPStatus.NOT_MODIFIED else int(said["content-length"])
+        content = self._answers.read(length)
+        if status != expected:
+            raise CommandError(f"{method} /{path} answered {status}: {content[:300]!r}")
+        return said, content
 
 
 @contextlib.contextmanager

@@ -18,6 +18,10 @@ from budgets.management.bench.table import Row, Table, median
 
 PAGES = (
     "/",
+    "/?hold=brand_daily_budget",
+    "/?q=Campaign+77",
+    "/overspend/",
+    "/alerts/",
     "/admin/budgets/brand/",
     "/admin/budgets/campaign/",
     "/admin/budgets/spend/",

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from budgets.core.dayparting import Hours
 from budgets.core.decision import BrandFacts, CampaignFacts, Facts, decide, reached
 
 READ_AT_ONCE = 10_000
@@ -48,6 +49,7 @@ class _Campaign(NamedTuple):
     monthly_budget: int | None
     opens: int
     closes: int
+    week: str | None
     starts_on: date | None
     ends_on: date | None
     is_active: bool
@@ -126,7 +128,7 @@ _BRANDS = (
 )
 _CAMPAIGNS = (
     "SELECT id, brand_id, is_enabled, daily_budget, monthly_budget, allowed_start_hour,"
-    " allowed_end_hour, starts_on, ends_on, is_active, hold, total_daily_spend,"
+    " allowed_end_hour, weekly_hours, starts_on, ends_on, is_active, hold, total_daily_spend,"
     " total_monthly_spend, spend_day FROM budgets_campaign"
 )
 _LEDGER = (
@@ -202,8 +204,7 @@ def _hold(
         is_enabled=bool(campaign.is_enabled),
         starts_on=campaign.starts_on,
         ends_on=campaign.ends_on,
-        allowed_start_hour=campaign.opens,
-        allowed_end_hour=campaign.closes,
+        hours=Hours(campaign.opens, campaign.closes, campaign.week),
         day_is_spent=reached(spent.today, campaign.daily_budget),
         month_is_spent=reached(spent.this_month, campaign.monthly_budget),
     )

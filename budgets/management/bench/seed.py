@@ -13,6 +13,7 @@ from django.core.management.color import no_style
 from django.db import connection, transaction
 from django.db.models import F
 
+from budgets.core import dayparting
 from budgets.management.bench import reference, stage
 from budgets.management.bench.stage import Stage
 from budgets.models import Brand, Campaign, PassRecord, Spend
@@ -53,9 +54,12 @@ SELECT brand, 'Brand ' || brand,
 FROM spent GROUP BY brand ORDER BY brand
 """  # noqa: S608  # our own text
 
+# A tenth has a weekly calendar, which on the weekdays of the benchmark is 8-20 again.
+_OFFICE = dayparting.parse("Mon-Fri 8-20; Sat-Sun 11-17")
+
 _CAMPAIGNS = f"""
 INSERT INTO budgets_campaign (id, brand_id, name, is_enabled, daily_budget, monthly_budget,
-    allowed_start_hour, allowed_end_hour, starts_on, ends_on,
+    allowed_start_hour, allowed_end_hour, weekly_hours, starts_on, ends_on,
     total_daily_spend, total_monthly_spend, spend_day)
 {_NUMBERS}
 SELECT i, brand, 'Campaign ' || i, dice / 10 %% 20 <> 0,
@@ -65,6 +69,7 @@ SELECT i, brand, 'Campaign ' || i, dice / 10 %% 20 <> 0,
          WHEN dice %% 10 IN (8, 9) THEN 22 ELSE 0 END,
     CASE WHEN dice %% 10 IN (0, 6, 7) THEN 20 WHEN dice %% 10 = 1 THEN 11
          WHEN dice %% 10 IN (8, 9) THEN 6 ELSE 24 END,
+    CASE WHEN dice %% 10 = 7 THEN '{_OFFICE}' END,
     CASE WHEN dice / 2000 %% 20 = 0 AND brand %% 3 = 0 THEN %s END,
     CASE WHEN dice / 2000 %% 20 = 0 AND brand %% 3 = 1 THEN %s
          WHEN dice / 2000 %% 20 = 0 AND brand %% 3 = 2 THEN %s END,

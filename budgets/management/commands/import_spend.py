@@ -27,10 +27,11 @@ from budgets.management.spend_file import Row, SpendFile, open_spend_file
 from budgets.management.spend_stage import Clash, Stage, Staged
 from budgets.services import files, imports, ingestion
 from budgets.services.files import Complaints, Malformed, Unreadable, counted
+from budgets.services.importing import Importing
 from budgets.services.imports import Directory
 from budgets.services.ingestion import Result
 from budgets.services.reports import checking, reading
-from budgets.services.reports.checking import Checked
+from budgets.services.reports.checking import Checked, Said
 from budgets.services.reports.notation import DayOrder, DecimalMark
 from budgets.services.reports.platforms import Platform
 from budgets.services.tally import BATCH, Tally, chunked, in_words
@@ -64,6 +65,9 @@ the others are recorded, and what was skipped is printed with its sum.
 """
 
 MAX_NAME = 200
+MAX_FILE = 255
+ACTOR = "import_spend"
+"""Who imports, in the record of the import: whoever can run commands has no other name here."""
 
 OF_REPORTS = ("brand", "decimal_mark", "day_order", "skip_unknown")
 """Options that our own format has no need of."""
@@ -146,7 +150,10 @@ class Command(BaseCommand):
                     for line in report_import.skipped(report):
                         self.stdout.write(line)
                     progress = Progress(self.stderr, "recording", len(report.sums))
-                    report_import.record(report, source or platform.source, tally, progress)
+                    importing = _importing(
+                        f"{platform.name} report", file, source or platform.source
+                    )
+                    report_import.record(report, importing, tally, progress)
                 else:
                     _refuse_options(options)
                     self._import(file, opened, rows, source or "import", tally, dry_run=dry_run)
@@ -169,18 +176,16 @@ class Command(BaseCommand):
         brand, mark, order, skip_unknown = (options[name] for name in OF_REPORTS)
         if brand is not None and (problem := ingestion.unfit_text(brand, MAX_NAME)):
             raise CommandError(f"--brand {problem}.")
+        said = Said(
+            brand=brand,
+            decimal_mark=DecimalMark(mark) if mark else None,
+            day_order=DayOrder(order) if order else None,
+            rows=rows,
+            skip_unknown=bool(skip_unknown),
+        )
         complaints = Complaints()
         try:
-            report = checking.check(
-                file,
-                complaints,
-                brand=brand,
-                decimal_mark=DecimalMark(mark) if mark else None,
-                day_order=DayOrder(order) if order else None,
-                rows=rows,
-                skip_unknown=bool(skip_unknown),
-                now=timezone.now(),
-            )
+            report = checking.check(file, complaints, said, now=timezone.now())
         except Unreadable as error:
             raise _refused(path, f"  {error}") from None
         _refuse(path, complaints)
@@ -204,7 +209,7 @@ class Command(BaseCommand):
             if dry_run:
                 tally.recorded = len(stage)
             else:
-                self._record(stage, source, tally)
+                self._record(stage, _importing("CSV file", path, source), tally)
 
     def _read(self, file: BinaryIO, rows: int | None, stage: Stage, complaints: Complaints) -> None:
         """Check every row by itself and stage those that are right."""
@@ -247,18 +252,23 @@ class Command(BaseCommand):
             progress.show(compared)
         progress.clear()
 
-    def _record(self, stage: Stage, source: str, tally: Tally) -> None:
+    def _record(self, stage: Stage, importing: Importing, tally: Tally) -> None:
         total, done = len(stage), 0
         progress = Progress(self.stderr, "recording", total)
         for batch in stage.batches(BATCH):
             # Each batch has its own now: a million rows may cross a midnight.
-            receipt = ingestion.record(
-                [row.event for row in batch], source=source, now=timezone.now()
-            )
+            receipt = importing.events([row.event for row in batch], now=timezone.now())
             tally.take((row.number for row in batch), receipt)
             done += len(batch)
             progress.show(done)
+        importing.finish(timezone.now())
         progress.clear()
+
+
+def _importing(kind: str, path: Path, source: str) -> Importing:
+    # A name may hold bytes that are no text; the database takes text alone.
+    name = path.name.encode(errors="replace").decode()[:MAX_FILE]
+    return Importing(kind=kind, file=name, source=source, actor=ACTOR)
 
 
 def _opened(path: Path) -> BinaryIO:

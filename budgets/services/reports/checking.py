@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from budgets.core import money
 from budgets.services import files, imports, to_date
+from budgets.services.access import EVERYTHING, Sight
 from budgets.services.files import Complaints
 from budgets.services.ingestion import Receipt
 from budgets.services.reports import reading
@@ -27,29 +28,37 @@ class Checked:
     """Campaigns that are named and do not exist, in the order of the file: complained of, or skipped."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the person who hands in a report says of it; ``None``: it speaks for itself.
+
+    `rows`: how many there should be, which also confirms a file that may be cut. `skip_unknown`: leave
+    out campaigns that do not exist.
+    """
+
+    brand: str | None
+    decimal_mark: DecimalMark | None
+    day_order: DayOrder | None
+    rows: int | None
+    skip_unknown: bool = False
+
+
 def check(
-    file: BinaryIO,
-    complaints: Complaints,
-    *,
-    brand: str | None,
-    decimal_mark: DecimalMark | None,
-    day_order: DayOrder | None,
-    rows: int | None,
-    skip_unknown: bool = False,
-    now: datetime,
+    file: BinaryIO, complaints: Complaints, said: Said, *, now: datetime, sight: Sight = EVERYTHING
 ) -> Checked:
     """Read a report that was recognised; what is wrong with it goes to `complaints`.
 
-    With none, `sums` can be recorded. `rows`: how many there should be, which also confirms a file
-    that may be cut. `skip_unknown`: leave out campaigns that do not exist. Raises `Unreadable` for
-    what is no report, or too large.
+    With none, `sums` can be recorded. Campaigns that are not in `sight` are not known. Raises
+    `Unreadable` for what is no report, or too large.
     """
-    report = reading.read(file, complaints.add, decimal_mark=decimal_mark, day_order=day_order)
+    report = reading.read(
+        file, complaints.add, decimal_mark=said.decimal_mark, day_order=said.day_order
+    )
     if report.is_read:
-        files.check_end(report, rows, complaints)
-    finder = Finder(now, brand=brand)
-    sums = sums_to_date(report.rows, finder, complaints, now, skip_unknown=skip_unknown)
-    if words := imports.too_much(sum(abs(one.micros) for one in sums)):
+        files.check_end(report, said.rows, complaints)
+    finder = Finder(now, brand=said.brand, sight=sight)
+    sums = sums_to_date(report.rows, finder, complaints, now, skip_unknown=said.skip_unknown)
+    if words := imports.too_much(sum(abs(one.micros) for one in sums), sight):
         complaints.add(0, words)
     return Checked(report, sums, finder.unknown(report.rows))
 

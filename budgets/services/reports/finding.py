@@ -12,8 +12,8 @@ from typing import NamedTuple
 from django.db.models import Q
 
 from budgets.core import money
-from budgets.models import Brand, Campaign
 from budgets.services import imports, ingestion
+from budgets.services.access import EVERYTHING, Sight
 from budgets.services.files import Complaints
 from budgets.services.imports import Directory, Named
 from budgets.services.ingestion import Result, SpendEvent, rejected
@@ -89,14 +89,17 @@ class Candidate(NamedTuple):
 
 
 class Finder:
-    """Finds the campaigns that reports name, as they stood at `now`.
+    """Finds the campaigns that reports name, as they stood at `now`, among those in `sight`.
 
     By the platform's id, else by the name; within `brand`, else within the brand that is called as
     the row's account, else where the id or the name is the only one of all brands.
     """
 
-    def __init__(self, now: datetime, *, brand: str | None = None) -> None:
+    def __init__(
+        self, now: datetime, *, brand: str | None = None, sight: Sight = EVERYTHING
+    ) -> None:
         self._now = now
+        self._sight = sight
         self._brand = brand
         self._brands: set[str] = set()
         self._by_id: dict[str, list[Candidate]] = defaultdict(list)
@@ -107,7 +110,8 @@ class Finder:
         """Ask for `names` together, so that `find` answers from memory."""
         accounts = sorted({name.account for name in names} | {self._brand or ""})
         for chunk in chunks(accounts):
-            self._brands.update(Brand.objects.filter(name__in=chunk).values_list("name", flat=True))
+            named = self._sight.brands().filter(name__in=chunk)
+            self._brands.update(named.values_list("name", flat=True))
         ids = {name.campaign_id for name in names} - {""}
         titles = {name.campaign for name in names} - {""}
         candidates = self._asked(ids, titles)
@@ -124,14 +128,14 @@ class Finder:
         """Say that the brand in which everything should be found is none; after `look_up`."""
         if self._brand is None or self._brand in self._brands:
             return None
-        return Directory(self._now).why_not(Named(self._brand, "any"))
+        return Directory(self._now, self._sight).why_not(Named(self._brand, "any"))
 
     def _asked(self, ids: Iterable[str], titles: Iterable[str]) -> list[Candidate]:
         conditions = [Q(external_id__in=chunk) for chunk in chunks(sorted(ids))]
         conditions += [Q(name__in=chunk) for chunk in chunks(sorted(titles))]
         found: set[Candidate] = set()
         for condition in conditions:
-            rows = Campaign.objects.filter(condition)
+            rows = self._sight.campaigns().filter(condition)
             found.update(
                 Candidate(pk, brand, name, external_id or "")
                 for pk, brand, name, external_id in rows.values_list(
@@ -157,7 +161,7 @@ class Finder:
             case []:
                 return self._unknown(reported)
             case [one]:
-                return Directory(self._now).why_not(Named(one.brand, one.name))
+                return Directory(self._now, self._sight).why_not(Named(one.brand, one.name))
             case several:
                 brands = ", ".join(repr(candidate.brand[:60]) for candidate in several[:5])
                 return rejected(
@@ -214,9 +218,9 @@ class Finder:
         if scope is not None:
             # There it has an id of a platform or a name: the closest one is looked for.
             name = reported.campaign or reported.campaign_id
-            return Directory(self._now).why_not(Named(scope, name))
+            return Directory(self._now, self._sight).why_not(Named(scope, name))
         known = self._by_name.get(reported.campaign, ())
-        hint = imports.nearest_campaign(reported.campaign or reported.campaign_id)
+        hint = imports.nearest_campaign(reported.campaign or reported.campaign_id, self._sight)
         if known:
             hint = f"that of {known[0].brand[:60]!r} has the id {known[0].external_id[:60]!r}; if it is "
             hint += f"meant, say --brand {known[0].brand[:60]!r}"

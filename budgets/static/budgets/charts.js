@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  let drawn = [];
+  const drawn = new Map();
 
   const style = () => {
     const found = getComputedStyle(document.documentElement);
@@ -40,7 +40,7 @@
     const data = JSON.parse(document.getElementById(figure.dataset.chart).textContent);
     const colour = style();
     const axis = { grid: { color: colour("line") }, ticks: { color: colour("muted") }, border: { display: false } };
-    drawn.push(new Chart(canvas, {
+    drawn.set(figure, new Chart(canvas, {
       data: {
         labels: data.labels,
         datasets: data.series.map((series) => ({
@@ -75,13 +75,25 @@
     }));
   };
 
-  const drawAll = () => {
-    for (const chart of drawn) chart.destroy();
-    drawn = [];
-    for (const figure of document.querySelectorAll("[data-chart]")) draw(figure);
+  // Those that are gone make room; those that stand there are left alone.
+  const drawNew = () => {
+    for (const [figure, chart] of drawn) {
+      if (figure.isConnected) continue;
+      chart.destroy();
+      drawn.delete(figure);
+    }
+    for (const figure of document.querySelectorAll("[data-chart]")) {
+      if (!drawn.has(figure)) draw(figure);
+    }
   };
 
-  document.addEventListener("htmx:afterSwap", drawAll);
+  const drawAll = () => {
+    for (const chart of drawn.values()) chart.destroy();
+    drawn.clear();
+    drawNew();
+  };
+
+  document.addEventListener("live:fresh", drawNew);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-  drawAll();
+  drawNew();
 })();

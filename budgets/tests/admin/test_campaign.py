@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from budgets.admin import campaign as campaign_admin
 from budgets.models import Campaign, StatusChange
+from budgets.services import access
 from budgets.tests.admin.conftest import HOSTILE, errors, html, told
 from budgets.tests.builders import decided, log, make_brand, make_campaign, spend, state
 
@@ -48,6 +51,40 @@ def test_adding_one_decides_at_once_and_says_what_it_is(ana: Client) -> None:
     assert Campaign.objects.get().is_active
 
 
+def test_its_hours_by_weekday_decide_at_once_until_they_are_switched_off(ana: Client) -> None:
+    campaign = decided(make_campaign(name="Search"))
+    # 24 November 2026, a Tuesday, 15:00.
+    grid = {"weekly_hours-on": "1", "weekly_hours": ["2-15", "2-16"]}
+
+    held = ana.post(change(campaign), {**FORM, **grid})
+
+    assert "It is held: outside allowed hours." in told(held)
+    assert (log(campaign)[-1].actor, log(campaign)[-1].cause) == ("ana", "edit")
+    campaign.refresh_from_db()
+    assert campaign.weekly_hours == "Wed 15-17"
+    assert "Wed 15–17" in html(ana.get(LIST))  # noqa: RUF001  # a range's dash
+
+    lifted = ana.post(change(campaign), {**FORM, "weekly_hours": ["2-15"]})
+
+    assert "It is active." in told(lifted)
+    campaign.refresh_from_db()
+    assert campaign.weekly_hours is None
+
+
+def test_a_form_that_leaves_the_weekly_hours_alone_does_not_write_them(ana: Client) -> None:
+    campaign = decided(make_campaign(name="Search", weekly_hours="Tue 15-17"))
+    page = html(ana.get(change(campaign)))
+    assert 'name="weekly_hours-on" value="1" checked' in page
+
+    ana.post(
+        change(campaign),
+        {**FORM, "name": "Other", "weekly_hours-on": "1", "weekly_hours": ["1-16", "1-15"]},
+    )
+
+    campaign.refresh_from_db()
+    assert (campaign.name, campaign.weekly_hours) == ("Other", "Tue 15-17")
+
+
 def test_closing_its_hours_holds_it_at_once(ana: Client) -> None:
     campaign = decided(make_campaign(name="Search"))
 
@@ -77,6 +114,8 @@ def test_its_brand_cannot_be_edited(ana: Client) -> None:
         ({"monthly_budget": "1.0000001"}, "has more than 6 decimals"),
         ({"daily_budget": "-1"}, "A budget cannot be negative"),
         ({"allowed_start_hour": "24"}, "less than or equal to 23"),
+        ({"weekly_hours-on": "1"}, "opens no hour of the week"),
+        ({"weekly_hours-on": "1", "weekly_hours": ["1-15", "9\x009"]}, "no hour of the week"),
         ({"allowed_end_hour": "25"}, "less than or equal to 24"),
         ({"allowed_end_hour": "9" * 30}, "less than or equal to"),
         ({"starts_on": "2026-02-30"}, "Enter a valid date."),
@@ -289,3 +328,83 @@ def test_hostile_names_are_text(ana: Client) -> None:
         assert "<img src=x" not in page, path
     switched = ana.post(LIST, {"action": "pause", "_selected_action": [campaign.pk]}, follow=True)
     assert "<script>alert" not in html(switched)
+
+
+def signed_in(client: Client, *permissions: str, role: str = "") -> None:
+    user = User.objects.create_user("bo", is_staff=True)
+    user.groups.set(Group.objects.filter(name=role))
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+
+
+def test_an_operator_pauses_and_resumes_and_edits_nothing(client: Client) -> None:
+    campaign = decided(make_campaign(name="Search"))
+    signed_in(client, role="Operator")
+
+    assert told(switch(client, "pause", campaign)) == ["1 campaign paused."]
+    assert (log(campaign)[-1].actor, state(campaign)) == ("bo", "operator")
+    assert 'name="daily_budget"' not in html(client.get(change(campaign)))
+    assert client.post(change(campaign), {**FORM, "daily_budget": "5"}).status_code == 403
+    assert client.get(f"{LIST}add/").status_code == 403
+    switch(client, "resume", campaign)
+    assert state(campaign) == ""
+    assert Campaign.objects.get().daily_budget is None
+
+
+def test_a_manager_edits_budgets_hours_flights_and_the_switch(client: Client) -> None:
+    campaign = decided(make_campaign(name="Search"))
+    signed_in(client, role="Manager")
+
+    fields = {"daily_budget": "5", "allowed_end_hour": "20", "ends_on": "2026-12-31"}
+    client.post(change(campaign), {**FORM, **fields, "is_enabled": ""})
+
+    assert state(campaign) == "operator"
+    assert (campaign.daily_budget, campaign.allowed_end_hour) == (Decimal(5), 20)
+    assert str(campaign.ends_on) == "2026-12-31"
+
+
+def test_the_switch_is_for_those_who_may_pause(client: Client) -> None:
+    campaign = decided(make_campaign(name="Search"))
+    signed_in(client, "view_campaign", "change_campaign")
+
+    assert 'name="is_enabled"' not in html(client.get(change(campaign)))
+    client.post(change(campaign), {**FORM, "daily_budget": "5", "is_enabled": ""})
+    switch(client, "pause", campaign)
+
+    assert state(campaign) == ""
+    assert campaign.daily_budget == 5
+
+
+def test_who_may_only_look_pauses_nothing(client: Client) -> None:
+    campaign = decided(make_campaign(name="Search"))
+    signed_in(client, "view_campaign")
+
+    switch(client, "pause", campaign)
+
+    assert state(campaign) == ""
+    assert 'value="pause"' not in html(client.get(LIST))
+
+
+def test_an_action_on_all_pages_leaves_what_is_not_seen(client: Client) -> None:
+    own, foreign = decided(make_campaign()), decided(make_campaign())
+    signed_in(client, role="Operator")
+    access.restrict(User.objects.get(), [own.brand])
+
+    fields = {"select_across": "1", "_selected_action": [foreign.pk]}
+    response = client.post(LIST, {"action": "pause", **fields})
+
+    assert told(response) == ["1 campaign paused."]
+    assert (state(own), state(foreign)) == ("operator", "")
+
+
+def test_many_names_of_others_crowd_out_no_own_campaign(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaign_admin, "BRANDS_SEARCHED", 2)
+    for _ in range(3):
+        make_campaign(name="Search")
+    own = make_campaign(name="Search", brand=make_brand(name="Brand of ours"))
+    signed_in(client, role="Operator")
+    access.restrict(User.objects.get(), [own.brand])
+
+    assert "Brand of ours" in html(client.get(f"{LIST}?q=brand"))

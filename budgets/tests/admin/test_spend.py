@@ -229,3 +229,23 @@ def test_who_may_not_add_is_refused(client: Client) -> None:
 
     assert add(client, campaign, "1").status_code == 403
     assert not Spend.objects.exists()
+
+
+def test_an_id_of_a_brand_that_is_not_seen_is_refused_without_a_word_on_it(client: Client) -> None:
+    from django.contrib.auth.models import Permission, User
+
+    from budgets.services import access
+
+    own, foreign = make_campaign(), make_campaign(name="Theirs")
+    spend(foreign, "43.21", external_id="e-1", source="admin")
+    bo = User.objects.create_user("bo", is_staff=True)
+    bo.user_permissions.set(Permission.objects.filter(codename__in=["add_spend", "view_spend"]))
+    access.restrict(bo, [own.brand])
+    client.force_login(bo)
+
+    response = add(client, own, "1", external_id="e-1")
+
+    assert errors(response)["external_id"] == ["Recorded before under this ID. Use another ID."]
+    assert "43.21" not in response.text
+    assert add(client, own, "1", external_id="e-2").status_code == 302
+    assert "is not one of the available choices" in str(errors(add(client, foreign, "1")))

@@ -18,6 +18,7 @@ from django.test import Client
 
 from budgets.admin import spend_import
 from budgets.models import Brand, Spend, WaitingReport
+from budgets.services import access
 from budgets.tests.admin.conftest import HOSTILE, html, told
 from budgets.tests.agency import Agency, make_agency
 from budgets.tests.builders import (
@@ -514,3 +515,84 @@ def test_a_large_report_shows_its_first_rows_and_tries_nothing(
     assert "The first 2 of 5" in page
     assert "was not tried" in page
     assert decided(agency.search).hold == ""
+
+
+@pytest.fixture
+def clerk(client: Client, agency: Agency) -> User:
+    """Return who records spend of Acme and sees nothing else."""
+    clerk = User.objects.create_user("bo", is_staff=True)
+    names = ["add_spend", "view_spend", "view_brand", "add_campaign"]
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=names))
+    access.restrict(clerk, [agency.acme])
+    client.force_login(clerk)
+    return clerk
+
+
+def test_campaigns_of_brands_that_are_not_seen_are_not_known(
+    client: Client, agency: Agency, clerk: User
+) -> None:
+    theirs = make_brand(name="Borealis")
+    make_campaign(theirs, name="Searching", external_id="222")
+    before = Spend.objects.count()
+
+    assert "Borealis" not in html(client.get(PAGE))
+    for content, fields in (
+        (google(row("10", "Searching", "222")), {}),
+        (google(row("10", "Searching", "")), {}),
+        (google(row("10", "Searchin", "")), {}),
+        (google(row("10", "Searching", "222")), {"brand": "Borealis"}),
+        (google(row("10", "Searching", "222")), {"brand": "Boreali"}),
+    ):
+        response = hand_in(client, content, **fields)
+
+        assert response.status_code == 400
+        said = " ".join(problems(response))
+        assert "no brand has a campaign" in said or "there is no brand" in said
+        assert "did you mean" not in said.replace("did you mean &#x27;Search&#x27;", "")
+        assert "Borealis" not in response.text.replace('value="Borealis"', "").replace(
+            "there is no brand &#x27;Borealis&#x27;", ""
+        )
+    assert Spend.objects.count() == before
+
+    # A campaign that others have too is the one that is seen.
+    make_campaign(theirs, name="Video")
+    make_campaign(agency.acme, name="Video")
+    address = waits(client, google(row("10", "Video", "")))
+    assert client.post(address).status_code == 302
+    assert Spend.objects.latest("pk").campaign.brand.name == "Acme"
+
+
+def test_a_preview_is_gone_once_its_campaigns_are_not_seen(
+    client: Client, agency: Agency, clerk: User
+) -> None:
+    address = waits(client, google(row("10"), row("3", "Shopping, winter", "")))
+    access.restrict(clerk, [make_brand()])
+
+    for answer in (client.get(address), client.post(address)):
+        assert answer.status_code == 404
+        assert "Search" not in answer.text
+
+    assert not Spend.objects.exists()
+
+
+def test_what_became_of_a_report_names_no_campaign_that_is_not_seen(
+    client: Client, agency: Agency, clerk: User
+) -> None:
+    address = waits(client, google(row("100.5")))
+    client.post(address)
+    assert "was paused" in html(client.get(address))
+
+    access.restrict(clerk, [make_brand()])
+
+    page = html(client.get(address))
+    assert "was paused" not in page
+    assert "Acme" not in page
+
+
+def test_sums_too_large_tell_nothing_of_what_others_spent(client: Client, clerk: User) -> None:
+    rich = make_campaign()
+    Brand.objects.filter(pk=rich.brand_id).write(total_daily_spend=Decimal(999999999999))
+
+    many = [row("999999999999", "Search", "111", f"2026-11-{day:02}") for day in range(1, 10)]
+
+    assert hand_in(client, google(*many)).status_code == 302

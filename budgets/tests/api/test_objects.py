@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from budgets.core.dayparting import WEEKDAYS
 from budgets.models import Brand, Campaign
 from budgets.services import passes
 from budgets.tests.api.programs import Program, everything
@@ -58,6 +59,7 @@ def test_a_campaign_as_it_stands(program: Program, tents: Campaign) -> None:
         "monthly_budget": None,
         "allowed_start_hour": 0,
         "allowed_end_hour": 24,
+        "weekly_hours": None,
         "starts_on": None,
         "ends_on": None,
         "currency": "USD",
@@ -220,6 +222,7 @@ def test_an_edit_of_a_brand_decides_at_once(program: Program, tents: Campaign) -
         ({"monthly_budget": 0}, "campaign_monthly_budget"),
         ({"is_enabled": False}, "operator"),
         ({"allowed_start_hour": 1, "allowed_end_hour": 2}, "outside_hours"),
+        ({"weekly_hours": "Mon,Wed-Sun 0-24"}, "outside_hours"),
         ({"starts_on": "2026-11-25"}, "not_started"),
         ({"ends_on": "2026-11-23"}, "ended"),
         ({"starts_on": "9999-12-31"}, "not_started"),
@@ -264,12 +267,17 @@ CAMPAIGN_FIELDS = [
     "monthly_budget",
     "allowed_start_hour",
     "allowed_end_hour",
+    "weekly_hours",
     "starts_on",
     "ends_on",
 ]
 BOTH = [f"brand {it}" for it in BRAND_FIELDS] + [f"campaign {it}" for it in CAMPAIGN_FIELDS]
 
 
+RAGGED = "; ".join(
+    f"{day} {', '.join(f'{hour}-{hour + 1}' for hour in range(first, 24, 3))}"
+    for first, day in enumerate(WEEKDAYS)
+)
 ODD_BUDGETS = [
     '"NaN"',
     '"1e2"',
@@ -339,6 +347,37 @@ def test_a_budget_must_be_an_amount(
         [code] = answer.wrong().values()
         assert code == ("negative" if "-" in text else "invalid_amount"), text
         assert set(answer.wrong()) == {field}
+
+
+@pytest.mark.parametrize(
+    ("sent", "answered"),
+    [
+        ("Mon-Fri 9-18; Sat 22-6", "Mon-Fri 9-18; Sat 22-6"),
+        ("tue 9-18;mon 9-18", "Mon-Tue 9-18"),
+        # Too long for a name.
+        (RAGGED, RAGGED),
+        (None, None),
+    ],
+)
+def test_weekly_hours_are_answered_one_way_however_they_were_sent(
+    program: Program, tents: Campaign, sent: str | None, answered: str | None
+) -> None:
+    assert len(RAGGED) > 200
+    path = f"/campaigns/{tents.pk}"
+    program.patch(path, {"weekly_hours": "Sun 1-2"})
+
+    assert program.patch(path, {"weekly_hours": sent}).json["weekly_hours"] == answered
+    assert program.get(path).json["weekly_hours"] == answered
+    assert program.get(f"{path}/explain").json["weekly_hours"] == answered
+
+
+@pytest.mark.parametrize("sent", ["", ";", "9-18", "Mon 9-25", "Mon-Fri", {"mon": [[9, 18]]}, 918])
+def test_weekly_hours_that_cannot_be_meant_are_refused_in_words(
+    program: Program, tents: Campaign, unchanged: Any, sent: object
+) -> None:
+    unchanged()
+    answer = program.patch(f"/campaigns/{tents.pk}", {"weekly_hours": sent})
+    assert answer.wrong() == {"weekly_hours": "invalid_hours"}
 
 
 @pytest.mark.parametrize("field", ["starts_on", "ends_on"])

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from budgets.core.dayparting import Hours, parse
 from budgets.core.decision import (
     BUDGET_HOLDS,
     BrandFacts,
@@ -71,7 +72,7 @@ def held_by(facts: Facts, hold: Hold) -> Facts:  # noqa: C901  # one case a hold
         case Hold.CAMPAIGN_DAILY_BUDGET:
             campaign = replace(campaign, day_is_spent=True)
         case Hold.OUTSIDE_HOURS:
-            campaign = replace(campaign, allowed_start_hour=16, allowed_end_hour=18)
+            campaign = replace(campaign, hours=Hours(16, 18))
         case Hold.UNDECIDED:
             raise AssertionError("no fact makes this one apply")
     return Facts(brand=brand, campaign=campaign)
@@ -153,20 +154,45 @@ def test_a_flight_includes_its_first_and_its_last_day(
 
 
 @pytest.mark.parametrize(
-    ("windows", "expected"),
+    ("week", "today", "hour", "holds"),
+    [
+        ("Tue 15-16", TODAY, 15, ()),
+        ("Tue 15-16", TODAY, 16, (Hold.OUTSIDE_HOURS,)),
+        ("Wed-Mon 0-24", TODAY, 15, (Hold.OUTSIDE_HOURS,)),
+        ("Mon 22-6", TODAY, 5, ()),
+        ("Tue 22-6", TODAY, 5, (Hold.OUTSIDE_HOURS,)),
+        ("Sun 22-6", date(2026, 11, 23), 5, ()),
+    ],
+)
+def test_a_weekly_calendar_decides_instead_of_the_hours_of_every_day(
+    week: str, today: date, hour: int, holds: tuple[Hold, ...]
+) -> None:
+    for every_day in ((0, 24), (hour, hour), ((hour + 1) % 24, hour)):
+        facts = Facts(
+            brand=replace(RUNS.brand, today=today, hour=hour),
+            campaign=replace(RUNS.campaign, hours=Hours(*every_day, parse(week))),
+        )
+        assert decide(facts) == holds
+
+
+@pytest.mark.parametrize(
+    ("calendars", "expected"),
     [
         (set(), "2026-11-25T00:00Z"),
-        ({(0, 24)}, "2026-11-25T00:00Z"),
-        ({(0, 24), (9, 17), (6, 22)}, "2026-11-24T17:00Z"),
-        ({(16, 18), (9, 17)}, "2026-11-24T16:00Z"),
+        ({Hours()}, "2026-11-25T00:00Z"),
+        ({Hours(), Hours(9, 17), Hours(6, 22)}, "2026-11-24T17:00Z"),
+        ({Hours(16, 18), Hours(9, 17)}, "2026-11-24T16:00Z"),
+        # A Tuesday: what another weekday does is no change of today.
+        ({Hours(16, 18, parse("Tue 9-17; Wed 3-4"))}, "2026-11-24T17:00Z"),
+        ({Hours(16, 18, parse("Mon 15-16"))}, "2026-11-25T00:00Z"),
     ],
 )
 def test_time_alone_changes_nothing_before_the_nearest_opening_closing_or_midnight(
-    windows: set[tuple[int, int]], expected: str
+    calendars: set[Hours], expected: str
 ) -> None:
     now = at("2026-11-24T15:20Z")
 
-    assert next_change(local_day(zone_named("UTC"), now), windows, now) == at(expected)
+    assert next_change(local_day(zone_named("UTC"), now), calendars, now) == at(expected)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -11,10 +12,19 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from budgets.health import checks
 from budgets.health.checks import Check, Status
-from budgets.models import Brand, Campaign, PassRecord, Spend
+from budgets.models import AlertMessage, Brand, Campaign, PassRecord, Spend
 from budgets.services import deliveries, passes, webhooks
+from budgets.services.access import EVERYTHING, NOTHING, Sight
 from budgets.services.outbound import Reply
-from budgets.tests.builders import make_webhook
+from budgets.tests.builders import (
+    alerted,
+    decided,
+    make_brand,
+    make_campaign,
+    make_recipient,
+    make_webhook,
+    spend,
+)
 from budgets.tests.health.conftest import NOW
 from django_celery_budget.celery import app
 
@@ -26,12 +36,12 @@ MINUTE = timedelta(minutes=1)
 
 def check(key: str, *, after: timedelta = timedelta(0), ask_workers: bool = False) -> Check:
     """Return the check `key` as it is `after` everything was well."""
-    report = checks.examine(NOW + after, ask_workers=ask_workers)
+    report = checks.examine(NOW + after, sight=EVERYTHING, ask_workers=ask_workers)
     return next(check for check in report.checks if check.key == key)
 
 
 def test_everything_is_green_when_all_is_well() -> None:
-    report = checks.examine(NOW, ask_workers=True)
+    report = checks.examine(NOW, sight=EVERYTHING, ask_workers=True)
 
     assert {check.key: check.status for check in report.checks} == dict.fromkeys(
         [
@@ -46,6 +56,7 @@ def test_everything_is_green_when_all_is_well() -> None:
             "clock",
             "brands",
             "webhooks",
+            "alerts",
         ],
         Status.OK,
     )
@@ -169,6 +180,27 @@ def test_brands_that_cannot_be_processed_are_named() -> None:
     assert "and more" in brands.words
 
 
+def test_brands_that_are_not_seen_are_red_and_not_named() -> None:
+    own = Brand.objects.create(name="Acme")
+    Brand.objects.create(name="Troubled", timezone="Mars/Olympus")
+    foreign = Brand.objects.create(name="Borealis")
+    campaign = Campaign.objects.create(brand=foreign, name="Search")
+    passes.check_and_pause(NOW)
+    row = Spend(campaign=campaign, date=NOW.date(), amount=1, created_at=NOW)
+    Spend.objects.bulk_create([row])
+    sight = Sight(brand_ids=frozenset({own.pk}))
+
+    for who in (sight, NOTHING):
+        found = checks.check_brands(who)
+        assert found.status is Status.FAIL
+        assert found.words.startswith("Brands that you do not see cannot be processed.")
+        assert found.value == {"troubled": []}
+        late = checks.check_uncounted(NOW + 4 * MINUTE, who, MINUTE)
+        assert (late.status, late.value["rows"]) == (Status.FAIL, 1)
+        assert "Borealis" not in late.words
+    assert "Borealis" in checks.check_uncounted(NOW + 4 * MINUTE, EVERYTHING, MINUTE).words
+
+
 def test_what_the_full_check_found_is_red_until_it_is_put_right() -> None:
     brand = Brand.objects.create(name="Acme")
     Campaign.objects.create(brand=brand, name="Search")
@@ -268,3 +300,41 @@ class TestWebhooks:
         type(row).objects.update(due_at=NOW + 60 * MINUTE, attempts=3)
 
         assert check("webhooks", after=16 * MINUTE).status is Status.OK
+
+
+class TestAlerts:
+    def test_mails_that_are_not_sent_are_a_warning_with_the_reason(self, settings: Any) -> None:
+        settings.MAIL_IS_CONFIGURED = True
+        make_recipient()
+        campaign = decided(make_campaign(make_brand(daily_budget=100)), NOW)
+        spend(campaign, 85, now=NOW)
+        alerted(NOW)
+        alerted(NOW + checks.DELIVERY_PATIENCE - SECOND)
+        not_yet = check("alerts", after=checks.DELIVERY_PATIENCE - SECOND)
+        assert not_yet.words == "No mail is overdue."
+        AlertMessage.objects.update(error="The mail server answers 451 later.")
+        alerted(NOW + checks.DELIVERY_PATIENCE)
+
+        overdue = check("alerts", after=checks.DELIVERY_PATIENCE)
+
+        assert overdue.status is Status.WARN
+        assert (
+            "1 mail is overdue, the oldest for 15 min. The mail server answers 451" in overdue.words
+        )
+        assert overdue.value["overdue"] == 1
+
+    def test_recipients_without_a_server_are_a_warning(self) -> None:
+        assert check("alerts").status is Status.OK
+        make_recipient()
+
+        assert check("alerts").status is Status.WARN
+        assert "set EMAIL_URL" in check("alerts").words
+
+    def test_that_nobody_looks_is_a_warning(self) -> None:
+        alerted(NOW)
+        assert check("alerts", after=3 * MINUTE).status is Status.OK
+
+        late = check("alerts", after=4 * MINUTE)
+
+        assert late.status is Status.WARN
+        assert "Nobody has looked for 4 min" in late.words

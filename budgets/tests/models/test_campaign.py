@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
+from budgets.core.dayparting import InvalidHours
 from budgets.core.decision import Hold
 from budgets.models import Brand, Campaign, CampaignCannotMove
 from budgets.models.brand import AT_ONCE
@@ -90,6 +91,54 @@ def test_the_database_refuses_what_cannot_be_meant(fields: dict[str, Any]) -> No
         make_campaign(**fields)
     with pytest.raises(ValidationError):
         Campaign(brand=make_brand(), name="N", **fields).full_clean()
+
+
+@pytest.mark.parametrize(
+    ("given", "stored", "read"),
+    [
+        (None, None, None),
+        ("", None, None),
+        ("mon 0-24", "ffffff" + "000000" * 6, "Mon 0-24"),
+        ("Sun 23-1", "800000" + "000000" * 5 + "000001", "Sun 23-1"),
+        ("Mon 9-18; Tue-Fri 9-18", "007fc0" * 5 + "000000" * 2, "Mon-Fri 9-18"),
+    ],
+)
+def test_weekly_hours_are_stored_as_a_week_and_read_as_people_write_them(
+    given: str | None, stored: str | None, read: str | None
+) -> None:
+    by_create, by_update = make_campaign(weekly_hours=given), make_campaign()
+    Campaign.objects.filter(pk=by_update.pk).update(weekly_hours=given)
+
+    for campaign in (by_create, by_update):
+        campaign.refresh_from_db()
+        assert campaign.weekly_hours == read
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT weekly_hours FROM budgets_campaign WHERE id = %s", [campaign.pk])
+            assert cursor.fetchone() == (stored,)
+    if given:
+        assert Campaign.objects.filter(weekly_hours=given).count() == 2
+
+
+@pytest.mark.parametrize("given", ["Mon 9-25", "always", "9-18", 9, True, "Mon 9-18\x00", ";"])
+def test_a_weekly_calendar_that_cannot_be_meant_is_refused_in_words(given: Any) -> None:
+    with pytest.raises(InvalidHours, match="The calendar "), transaction.atomic():
+        make_campaign(weekly_hours=given)
+    with pytest.raises(ValidationError) as refused:
+        Campaign(brand=make_brand(), name="N", weekly_hours=given).full_clean()
+    assert list(refused.value.message_dict) == ["weekly_hours"]
+
+
+@pytest.mark.parametrize(
+    "week",
+    ["", "Mon-Fri 9-18", "000000" * 7, "ffffff" * 6, "FFFFFF" * 7, "fffffg" * 7, "0x0fff" * 7],
+)
+def test_the_database_takes_no_week_that_is_none(week: str) -> None:
+    campaign = make_campaign()
+
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE budgets_campaign SET weekly_hours = %s WHERE id = %s", [week, campaign.pk]
+        )
 
 
 def test_a_name_and_an_external_id_belong_to_one_campaign_of_a_brand() -> None:

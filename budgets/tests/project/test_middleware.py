@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+
+from django_celery_budget import middleware
 
 FOR_EVERYBODY = {"/health/", "/health/live", "/health/live/", "/admin/login/"}
 API = "/api/v1/"
@@ -79,3 +84,23 @@ def test_pages_of_ours_may_run_and_show_only_what_this_site_serves(client: Clien
     assert "default-src 'none'; script-src 'self';" in ours["Content-Security-Policy"]
     for response in (ours, admins):
         assert "frame-ancestors 'none'" in response["Content-Security-Policy"]
+
+
+@pytest.mark.django_db
+def test_a_kept_connection_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    asked: list[bool] = []
+
+    def answer(_request: HttpRequest) -> HttpResponse:
+        asked.append(not connection.health_check_done)  # type: ignore[attr-defined]  # not in the stubs
+        connection.health_check_done = True  # type: ignore[attr-defined]  # as the first statement does
+        return HttpResponse()
+
+    door = middleware.KeptConnectionMiddleware(answer)
+    for moment in (100.0, 100.5, 100.9, 101.0, 101.5):
+        clock[0] = moment
+        connection.health_check_done = False  # type: ignore[attr-defined]  # as a new request does
+        door(HttpRequest())
+
+    assert asked == [True, False, False, True, False]

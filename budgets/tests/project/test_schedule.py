@@ -20,9 +20,12 @@ pytestmark = pytest.mark.django_db
 CHECK = "check_and_pause_campaigns"
 RESET = "reset_daily_monthly_spend"
 DELIVER = "deliver_webhooks"
+RAISE = "raise_alerts"
+SEND = "send_alerts"
 
 migration = import_module("budgets.migrations.0002_beat_schedule")
 webhooks = import_module("budgets.migrations.0008_webhooks")
+alerts = import_module("budgets.migrations.0015_alerts")
 
 
 def migrate() -> None:
@@ -35,7 +38,8 @@ def entry(task: str) -> PeriodicTask:
 
 def of_passes() -> Any:
     """Return the entries that the first of the two migrations writes."""
-    return PeriodicTask.objects.exclude(task=f"budgets.tasks.{DELIVER}").order_by("pk")
+    others = [f"budgets.tasks.{task}" for task in (DELIVER, RAISE, SEND)]
+    return PeriodicTask.objects.exclude(task__in=others).order_by("pk")
 
 
 def every(count: int, period: str = "seconds") -> IntervalSchedule:
@@ -66,12 +70,20 @@ class TestMigration:
         assert row.schedule.run_every == timedelta(seconds=5)
         assert row.expire_seconds == 12
 
+    def test_alerts_are_looked_for_every_minute_and_sent_four_times_as_often(self) -> None:
+        for task, seconds in ((RAISE, 60), (SEND, 15)):
+            row = entry(task)
+            assert row.enabled
+            assert row.schedule.run_every == timedelta(seconds=seconds)
+            assert 2 * seconds <= row.expire_seconds <= 3 * seconds
+
     def test_written_twice_there_are_no_more(self) -> None:
         before = list(PeriodicTask.objects.order_by("pk").values())
         intervals = IntervalSchedule.objects.count()
 
         migrate()
         webhooks.create_entry(apps, connection.schema_editor(atomic=False))
+        alerts.create_entries(apps, connection.schema_editor(atomic=False))
 
         assert list(PeriodicTask.objects.order_by("pk").values()) == before
         assert IntervalSchedule.objects.count() == intervals
@@ -116,6 +128,7 @@ class TestMigration:
 
         migration.remove(apps, connection.schema_editor(atomic=False))
         webhooks.remove_entry(apps, connection.schema_editor(atomic=False))
+        alerts.remove_entries(apps, connection.schema_editor(atomic=False))
 
         assert [row.name for row in PeriodicTask.objects.all()] == ["Another"]
 
@@ -126,7 +139,7 @@ class TestReading:
 
         found = schedule.entries()
 
-        assert set(found) == {CHECK, RESET, DELIVER}
+        assert set(found) == {CHECK, RESET, DELIVER, RAISE, SEND}
         assert found[CHECK].name == "Check and pause campaigns"
         assert found[CHECK].is_enabled
         assert found[CHECK].interval == timedelta(seconds=60)

@@ -12,6 +12,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from budgets.tests.children import environment, manage, python
+from django_celery_budget import mail
 from django_celery_budget import settings as project
 
 SHOW = """
@@ -322,3 +323,112 @@ class TestWebhooks:
         found = shown(tmp_path, "SECRET_KEY_FALLBACKS", SECRET_KEY_FALLBACKS=f"{KEY}, old")
 
         assert found == {"SECRET_KEY_FALLBACKS": [KEY, "old"]}
+
+
+class TestMail:
+    SHOWN = (
+        "MAIL_IS_CONFIGURED",
+        "EMAIL_BACKEND",
+        "EMAIL_HOST",
+        "EMAIL_PORT",
+        "EMAIL_HOST_USER",
+        "EMAIL_HOST_PASSWORD",
+        "EMAIL_USE_TLS",
+        "EMAIL_USE_SSL",
+        "DEFAULT_FROM_EMAIL",
+        "SITE_URL",
+    )
+    FROM = "Budget Guardian <budgets@example.com>"
+
+    def test_nothing_is_sent_anywhere_unless_a_server_is_named(self, tmp_path: Path) -> None:
+        found = shown(tmp_path, *self.SHOWN)
+
+        assert found["MAIL_IS_CONFIGURED"] is False
+        assert found["EMAIL_BACKEND"].endswith("dummy.EmailBackend")
+
+    def test_a_server_can_be_named_in_a_file(self, tmp_path: Path) -> None:
+        path = tmp_path / "mail"
+        path.write_text("smtp+tls://bo%40x:p%3Aw%2F@mail.example.com\n")
+
+        found = shown(
+            tmp_path,
+            *self.SHOWN,
+            EMAIL_URL_FILE=str(path),
+            DEFAULT_FROM_EMAIL=self.FROM,
+            SITE_URL="https://budgets.example.com/",
+        )
+
+        assert found == {
+            "MAIL_IS_CONFIGURED": True,
+            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "EMAIL_HOST": "mail.example.com",
+            "EMAIL_PORT": 587,
+            "EMAIL_HOST_USER": "bo@x",
+            "EMAIL_HOST_PASSWORD": "p:w/",
+            "EMAIL_USE_TLS": True,
+            "EMAIL_USE_SSL": False,
+            "DEFAULT_FROM_EMAIL": self.FROM,
+            "SITE_URL": "https://budgets.example.com",
+        }
+
+    @pytest.mark.parametrize(
+        ("url", "server"),
+        [
+            ("console://", mail.Server(backend=mail.CONSOLE)),
+            ("smtp://localhost", mail.Server(backend=mail.SMTP, host="localhost")),
+            (
+                "smtp://a:b@127.0.0.1:1025",
+                mail.Server(backend=mail.SMTP, host="127.0.0.1", port=1025, user="a", password="b"),
+            ),
+            (
+                "smtps://a:b@mail.example.com/",
+                mail.Server(
+                    backend=mail.SMTP,
+                    host="mail.example.com",
+                    port=465,
+                    user="a",
+                    password="b",
+                    tls=True,
+                ),
+            ),
+            ("", None),
+        ],
+    )
+    def test_a_url_says_how_a_server_is_reached(self, url: str, server: mail.Server | None) -> None:
+        assert mail.parse(url) == server
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "mail.example.com",
+            "http://mail.example.com",
+            "smtp://",
+            "smtp://mail.example.com:x",
+            "smtp://mail.example.com:0",
+            "smtp://mail.example.com:99999",
+            "smtp://mail..example.com",
+            "smtp://mail.example.com/path",
+            "smtp://mail.example.com?tls=1",
+            "smtps://user@mail.example.com",
+            "smtp://user:hunter2@mail.example.com",
+            "smtp://[::1",
+        ],
+    )
+    def test_what_cannot_be_meant_is_refused_and_its_password_not_said(self, url: str) -> None:
+        with pytest.raises(ImproperlyConfigured, match="EMAIL_URL") as refused:
+            mail.parse(url)
+
+        assert "hunter2" not in str(refused.value)
+
+    @pytest.mark.parametrize("sender", ["", "nobody", "a@example.com\nBcc: b@example.com"])
+    def test_with_a_server_there_must_be_a_sender(self, sender: str) -> None:
+        assert mail.checked_sender("", is_needed=False)
+        with pytest.raises(ImproperlyConfigured, match="DEFAULT_FROM_EMAIL"):
+            mail.checked_sender(sender, is_needed=True)
+
+    @pytest.mark.parametrize(
+        "site", ["budgets.example.com", "https://", "https://x/path", "https://a@x", "ftp://x"]
+    )
+    def test_a_site_that_no_link_leads_to_is_refused(self, site: str) -> None:
+        with pytest.raises(ImproperlyConfigured, match="SITE_URL"):
+            mail.checked_site(site)

@@ -1,33 +1,37 @@
 """What the dashboard asks of the database."""
 
-from datetime import UTC, date, datetime, timedelta
+from __future__ import annotations
+
+from datetime import date, timedelta
 
 import pytest
+from django.db import connection
 
-from budgets.models import Brand, Campaign
+from budgets.models import Brand
 from budgets.queries import dashboard
-from budgets.queries.dashboard import CampaignCount
+from budgets.queries.dashboard import CampaignCount, Filter
 from budgets.services import passes
+from budgets.services.access import Sight
+from budgets.tests.builders import NOW, TODAY, make_brand, make_campaign, write_changes
+from budgets.tests.statements import plan_of, statements
 
 pytestmark = pytest.mark.django_db
 
-NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-TODAY = date(2026, 3, 10)
+ALL = Sight(brand_ids=None)
 
 
 def brand(name: str, today: int = 0, month: int = 0, **fields: object) -> Brand:
     spend_day = fields.pop("spend_day", TODAY)
-    values = {"daily_budget": 100, "monthly_budget": 1000, **fields}
-    brand = Brand.objects.create(name=name, **values)
+    row = make_brand(name=name, **{"daily_budget": 100, "monthly_budget": 1000, **fields})
     # As the services write it: a new row starts without spend.
-    Brand.objects.filter(pk=brand.pk).write(
-        total_daily_spend=today, total_monthly_spend=month, spend_day=spend_day
+    Brand.objects.filter(pk=row.pk).write(
+        total_daily_spend=today, total_monthly_spend=month, spend_day=spend_day, zone_in_force="UTC"
     )
-    return brand
+    return row
 
 
-def names() -> list[str]:
-    return [brand.name for brand in dashboard.nearest_brands(NOON)]
+def names(*settled: str) -> list[str]:
+    return [row.name for row in dashboard.candidates(ALL, Filter(), settled, NOW)]
 
 
 def test_brands_are_proposed_by_the_larger_of_their_two_ratios() -> None:
@@ -36,6 +40,16 @@ def test_brands_are_proposed_by_the_larger_of_their_two_ratios() -> None:
     brand("neither", today=10, month=100)
 
     assert names() == ["month", "day", "neither"]
+
+
+def test_who_is_far_behind_is_proposed_where_enough_of_the_day_is_over() -> None:
+    brand("behind", today=5, month=100)
+    brand("on plan", today=60, month=100)
+    brand("idle")
+    brand("near", today=85, month=100)
+
+    assert names("UTC") == ["near", "behind", "on plan", "idle"]
+    assert names("Asia/Tokyo") == ["near", "on plan", "behind", "idle"]
 
 
 def test_a_budget_of_zero_is_reached_and_no_budget_is_never_near() -> None:
@@ -48,7 +62,7 @@ def test_a_budget_of_zero_is_reached_and_no_budget_is_never_near() -> None:
 
 def test_totals_that_are_stale_everywhere_do_not_propose() -> None:
     brand("yesterday", today=100, month=100, spend_day=TODAY - timedelta(days=1))
-    brand("last month", today=100, month=1000, spend_day=date(2026, 2, 28))
+    brand("last month", today=100, month=1000, spend_day=date(2026, 10, 31))
     brand("today", today=20)
 
     assert names() == ["today", "yesterday", "last month"]
@@ -71,14 +85,66 @@ def test_inactive_brands_come_last() -> None:
 
 def test_campaigns_are_counted_by_hold_and_by_brand() -> None:
     one, other = brand("one"), brand("other")
-    Campaign.objects.create(brand=one, name="a")
-    Campaign.objects.create(brand=one, name="b", is_enabled=False)
-    Campaign.objects.create(brand=other, name="c", is_enabled=False)
-    passes.check_and_pause(NOON)
+    make_campaign(one)
+    make_campaign(one, is_enabled=False)
+    make_campaign(other, is_enabled=False)
+    passes.check_and_pause(NOW)
 
-    assert dashboard.campaigns_by_hold() == {"": 1, "operator": 2}
+    assert dashboard.campaigns_by_hold(ALL) == {"": 1, "operator": 2}
+    assert dashboard.campaigns_by_hold(Sight(brand_ids=frozenset({other.pk}))) == {"operator": 1}
     assert dashboard.campaign_counts([one.pk, other.pk]) == {
         one.pk: CampaignCount(running=1, held=1),
         other.pk: CampaignCount(running=0, held=1),
     }
-    assert dashboard.brands() == 2
+
+
+def test_the_whole_knows_the_zones_and_where_enough_of_the_day_is_over() -> None:
+    make_brand(timezone="UTC")  # 15:00
+    make_brand(timezone="Asia/Tokyo")  # 0:00
+    make_brand(timezone="Mars/Olympus")
+    passes.check_and_pause(NOW)
+
+    found = dashboard.whole(ALL, NOW)
+
+    assert (found.brands, found.troubled) == (3, 1)
+    assert found.zones == {"UTC", "Asia/Tokyo", "Mars/Olympus"}
+    assert found.settled_zones == {"UTC"}
+
+
+def test_a_zone_counts_as_it_is_in_force() -> None:
+    waiting = brand("waiting", timezone="Asia/Tokyo")  # from its midnight in UTC on
+    fresh = make_brand(name="fresh", timezone="Asia/Tokyo")
+
+    def found(zone: str) -> list[int]:
+        return [row.pk for row in dashboard.candidates(ALL, Filter(zone=zone), [], NOW)]
+
+    assert (found("UTC"), found("Asia/Tokyo")) == ([waiting.pk], [fresh.pk])
+
+
+def test_the_last_changes_of_some_brands_are_found_by_index_however_quiet_they_are() -> None:
+    quiet, loud = make_campaign(), make_campaign()
+    write_changes(quiet, 30)
+    write_changes(loud, 50)
+
+    few = dashboard.last_changes(20, [quiet.brand_id])
+    both = dashboard.last_changes(20, [quiet.brand_id, loud.brand_id])
+
+    assert [change.campaign_id for change in few] == [quiet.pk] * 20
+    assert [change.campaign_id for change in both] == [loud.pk] * 20
+    assert dashboard.last_changes(20, []) == []
+    [asked] = statements(lambda: dashboard.last_changes(20, [quiet.brand_id]))
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")  # a table of eighty rows is read whole
+    assert "status_change_by_campaign" in plan_of(asked)
+
+
+@pytest.mark.postgres
+def test_a_part_of_a_name_is_found_by_its_index() -> None:
+    make_campaign(name="Autumn Sale")
+    [asked] = statements(lambda: dashboard.matching_campaigns(ALL, Filter(text="umn s"), 20))
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_indexscan = off")
+
+    assert "budgets_campaign_name_part" in plan_of(asked.replace("%", "%%"))

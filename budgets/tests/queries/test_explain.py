@@ -97,6 +97,11 @@ def test_the_start_told_is_the_one_after_every_hold() -> None:
             "2026-11-24T22:00Z",
         ),
         (
+            {"weekly_hours": "Sat-Sun 22-6"},
+            "Its hours are Sat–Sun 22–6, local to the brand; it is 15:00 in UTC.",  # noqa: RUF001
+            "2026-11-28T22:00Z",
+        ),
+        (
             {"starts_on": "2026-12-01"},
             "Its flight begins on 1 Dec 2026; today is 24 Nov 2026.",
             "2026-12-01T00:00Z",
@@ -281,6 +286,7 @@ def test_holds_that_are_no_budgets_have_no_figures() -> None:
         (Hold.ENDED, None),
     ]
     assert (told.allowed_start_hour, told.allowed_end_hour) == (0, 24)
+    assert told.weekly_hours is None
 
 
 # --- When it runs again --------------------------------------------------------------------------
@@ -292,6 +298,15 @@ def test_holds_that_are_no_budgets_have_no_figures() -> None:
         # Overnight: the end of the day is none of its business.
         ("UTC", "2026-11-24T06:00Z", {"opens": 22, "closes": 6}, "2026-11-24T22:00+00:00"),
         ("UTC", "2026-11-30T21:59Z", {"opens": 22, "closes": 6}, "2026-11-30T22:00+00:00"),
+        # The night from Sunday, and none from Tuesday.
+        ("UTC", "2026-11-24T22:00Z", {"weekly_hours": "Sun 22-6"}, "2026-11-29T22:00+00:00"),
+        # The only Friday night of the week has no Friday: Samoa left it out.
+        (
+            "Pacific/Apia",
+            "2011-12-29T12:00Z",
+            {"weekly_hours": "Fri 9-18"},
+            "2012-01-06T09:00+14:00",
+        ),
         # Its hour 2-3 does not exist on the day of the change.
         (
             "Europe/Berlin",

@@ -9,6 +9,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from budgets.models import Brand, Campaign, PassRecord, Spend
 from budgets.queries import health
 from budgets.services import passes
+from budgets.services.access import EVERYTHING
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +33,7 @@ def test_rows_whose_day_has_come_wait_and_the_oldest_is_named() -> None:
     lay_down(campaign, TODAY, NOON - timedelta(minutes=2))
     lay_down(campaign, TODAY - timedelta(days=3), NOON - timedelta(minutes=9))
 
-    waiting = health.waiting(NOON)
+    waiting = health.waiting(NOON, EVERYTHING)
 
     assert (waiting.count, waiting.oldest) == (2, NOON - timedelta(minutes=9))
     assert not waiting.is_capped
@@ -44,10 +45,10 @@ def test_a_row_dated_ahead_of_its_brands_day_waits_rightly() -> None:
     west, east = campaign_in("America/Los_Angeles"), campaign_in("Asia/Tokyo")
     passes.check_and_pause(night)
     lay_down(west, TODAY, night)
-    assert health.waiting(night).count == 0
+    assert health.waiting(night, EVERYTHING).count == 0
 
     lay_down(east, TODAY, night)
-    assert health.waiting(night).count == 1
+    assert health.waiting(night, EVERYTHING).count == 1
 
 
 def test_counted_rows_do_not_wait() -> None:
@@ -56,7 +57,7 @@ def test_counted_rows_do_not_wait() -> None:
 
     passes.check_and_pause(NOON)
 
-    assert health.waiting(NOON) == health.Waiting(count=0, oldest=None)
+    assert health.waiting(NOON, EVERYTHING) == health.Waiting(count=0, oldest=None)
 
 
 def test_the_count_of_waiting_rows_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +67,7 @@ def test_the_count_of_waiting_rows_is_bounded(monkeypatch: pytest.MonkeyPatch) -
     for _ in range(5):
         lay_down(campaign, TODAY, NOON)
 
-    waiting = health.waiting(NOON)
+    waiting = health.waiting(NOON, EVERYTHING)
 
     assert waiting.count == 3
     assert waiting.is_capped
@@ -96,7 +97,7 @@ def test_brands_that_cannot_be_processed_are_named_with_the_reason() -> None:
     Brand.objects.filter(pk=broken.pk).update(timezone="Mars/Olympus")
     passes.check_and_pause(NOON)
 
-    [(name, trouble)] = health.troubled_brands(5)
+    [(name, trouble)] = health.troubled_brands(5, EVERYTHING)
 
     assert name == "Europe/Berlin"
     assert "Mars/Olympus" in trouble

@@ -115,6 +115,60 @@ class TestOnPostgreSQL:
         assert (state(one), state(other)) == ("brand_daily_budget",) * 2
         assert totals(brand) == (Decimal(12), Decimal(12))
 
+    def test_of_two_who_saw_the_same_one_saves_and_the_other_is_told(
+        self, colleagues: Colleagues
+    ) -> None:
+        brand = decided(make_brand(daily_budget=500))
+
+        def raise_to(budget: int) -> Callable[[], Any]:
+            opened = Brand.objects.get(pk=brand.pk)
+            opened.daily_budget = Decimal(budget)
+            seen = {"daily_budget": Decimal(500), "is_active": True}
+            return lambda: editing.save(
+                opened, by=str(budget), now=NOW, changed=["daily_budget"], seen=seen
+            )
+
+        with transaction.atomic():
+            list(Brand.objects.filter(pk=brand.pk).locked())
+            editors = [colleagues.start(raise_to(budget)) for budget in (600, 700)]
+            until_waiting(2)
+        refused = [error for error in (one.exception() for one in editors) if error]
+
+        brand.refresh_from_db()
+        assert brand.daily_budget in (600, 700)
+        [error] = refused
+        assert isinstance(error, editing.ChangedMeanwhile)
+        [difference] = error.differences
+        assert (difference.seen, difference.found) == (500, brand.daily_budget)
+
+    def test_previews_disturb_neither_spend_nor_passes_and_leave_nothing(
+        self, colleagues: Colleagues
+    ) -> None:
+        brand = make_brand(daily_budget=1000)
+        campaigns = [decided(make_campaign(brand)) for _ in range(3)]
+
+        def look() -> int:
+            typed = Brand.objects.get(pk=brand.pk)
+            typed.daily_budget = Decimal(0)
+            looks = [
+                editing.preview(typed, by="ann", now=NOW, changed=["daily_budget"])
+                for _ in range(20)
+            ]
+            return sum(len(outcome.paused) for outcome in looks)
+
+        def work() -> int:
+            receipts = [spend(campaigns[number % 3], 1) for number in range(40)]
+            passes.check_and_pause(NOW)
+            return sum(receipt.count(Answer.RECORDED) for receipt in receipts)
+
+        with no_deadlock():
+            foreseen, again, recorded = colleagues.together(look, look, work)
+
+        assert (foreseen, again, recorded) == (60, 60, 40)
+        assert totals(brand) == (Decimal(40), Decimal(40))
+        assert [len(log(one)) for one in campaigns] == [1, 1, 1]
+        assert_log_is_whole()
+
     def test_a_row_that_two_passes_found_is_counted_once(self, colleagues: Colleagues) -> None:
         campaign = decided(make_campaign())
         write_spend(campaign, 7)

@@ -14,6 +14,7 @@ from budgets.core.decision import Hold
 from budgets.models import Brand, Campaign, Spend
 from budgets.queries import health
 from budgets.services import counting, passes, reconciliation
+from budgets.services.access import EVERYTHING
 from budgets.tests.builders import (
     NOW,
     TODAY,
@@ -200,7 +201,7 @@ class TestSpendThatNoTotalCouldHold:
         passes.reset(NOW + timedelta(minutes=5))
 
         assert state(poisoned) == Hold.OPERATOR
-        assert health.waiting(NOW).brands == (poisoned.brand.name,)
+        assert health.waiting(NOW, EVERYTHING).brands == (poisoned.brand.name,)
 
     def test_that_fails_is_written_down_nowhere(self) -> None:
         self.campaign()

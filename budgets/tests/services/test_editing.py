@@ -12,13 +12,17 @@ from django.db import connection, transaction
 from budgets.core.decision import Hold
 from budgets.models import Brand, Campaign
 from budgets.services import editing, passes
+from budgets.services.editing import ChangedMeanwhile, Difference
+from budgets.services.enforcement import Outcome
 from budgets.tests.builders import (
     NOW,
     at,
     decided,
+    everything_stored,
     log,
     make_brand,
     make_campaign,
+    make_webhook,
     spend,
     state,
 )
@@ -214,3 +218,124 @@ def test_a_zone_edited_while_no_pass_ran_waits_for_its_midnight_all_the_same() -
     passes.reset(at("2026-11-27T08:00Z"))
     brand.refresh_from_db()
     assert (brand.current_timezone, brand.pending_timezone) == ("Asia/Tokyo", "")
+
+
+@pytest.fixture
+def busy() -> Brand:
+    """Return a brand of which 60 are spent today, with campaigns in many a state."""
+    brand = make_brand(daily_budget=100, monthly_budget=1000)
+    runs = make_campaign(brand)
+    make_campaign(brand, is_enabled=False)
+    make_campaign(brand, allowed_start_hour=16)
+    make_campaign(brand, daily_budget=50)
+    passes.check_and_pause(NOW)
+    spend(runs, 60)
+    make_webhook()
+    return brand
+
+
+EDITS_OF_A_BRAND = [
+    {"daily_budget": Decimal(60)},
+    {"monthly_budget": Decimal(0)},
+    {"is_active": False},
+    {"daily_budget": None, "monthly_budget": None},
+    {"daily_budget": Decimal(60), "monthly_budget": Decimal(60), "is_active": False},
+    {"timezone": "Asia/Tokyo"},
+    {"timezone": "Not/AZone"},
+    {},
+]
+
+
+class TestPreview:
+    @pytest.mark.parametrize("fields", EDITS_OF_A_BRAND)
+    def test_it_says_what_saving_then_does_and_leaves_nothing_behind(
+        self, busy: Brand, fields: dict[str, Any]
+    ) -> None:
+        brand = Brand.objects.get(pk=busy.pk)
+        for name, value in fields.items():
+            setattr(brand, name, value)
+        before = everything_stored()
+
+        foreseen = editing.preview(brand, by="ann", now=NOW, changed=fields)
+
+        assert everything_stored() == before
+        assert editing.save(brand, by="ann", now=NOW, changed=fields) == foreseen
+
+    def test_an_edit_of_a_campaign_can_be_previewed_as_well(self, busy: Brand) -> None:
+        runs = busy.campaigns.order_by("pk")[0]
+        runs.daily_budget = Decimal(60)
+
+        foreseen = editing.preview(runs, by="ann", now=NOW, changed=["daily_budget"])
+
+        assert foreseen == Outcome(brands=1, changes=1, paused=(runs.pk,))
+        assert state(Campaign.objects.get(pk=runs.pk)) == ""
+        assert editing.save(runs, by="ann", now=NOW, changed=["daily_budget"]) == foreseen
+
+    def test_it_foresees_what_starts(self, busy: Brand) -> None:
+        spend(busy.campaigns.order_by("pk")[0], 40)
+        ids = list(busy.campaigns.order_by("pk").values_list("pk", flat=True))
+        busy.daily_budget = Decimal("100.000001")
+
+        foreseen = editing.preview(busy, by="ann", now=NOW, changed=["daily_budget"])
+
+        assert (foreseen.paused, set(foreseen.resumed)) == ((), {ids[0], ids[3]})
+
+    def test_the_row_that_was_handed_in_can_be_saved_afterwards(self, busy: Brand) -> None:
+        brand = Brand.objects.get(pk=busy.pk)
+        brand.is_active = False
+        before = dict(vars(brand))
+
+        editing.preview(brand, by="ann", now=NOW)
+
+        assert {**vars(brand), "_state": None} == {**before, "_state": None}
+
+    def test_inside_a_transaction_it_takes_back_itself_alone(self, busy: Brand) -> None:
+        with transaction.atomic():
+            save(busy, daily_budget=Decimal(70))
+            busy.daily_budget = Decimal(60)
+            assert editing.preview(busy, by="ann", now=NOW).paused
+
+        busy.refresh_from_db()
+        assert busy.daily_budget == 70
+
+    def test_a_stale_day_is_turned_for_the_answer_and_stays_stale(self, busy: Brand) -> None:
+        tomorrow = at("2026-11-25T15:00Z")
+        runs = busy.campaigns.order_by("pk")[0]
+        busy.daily_budget = Decimal(60)
+
+        foreseen = editing.preview(busy, by="ann", now=tomorrow, changed=["daily_budget"])
+
+        assert (foreseen.rolled, runs.pk in foreseen.paused) == (0, False)
+        busy.refresh_from_db()
+        assert (busy.spend_day, busy.total_daily_spend) == (NOW.date(), Decimal(60))
+
+
+class TestSeen:
+    def test_what_somebody_else_changed_meanwhile_is_told_and_nothing_is_written(self) -> None:
+        opened = make_brand(daily_budget=500, monthly_budget=None)
+        Brand.objects.filter(pk=opened.pk).update(daily_budget=400)
+        before = everything_stored()
+
+        opened.daily_budget = Decimal(900)
+        with pytest.raises(ChangedMeanwhile) as refused:
+            editing.save(
+                opened,
+                by="ann",
+                now=NOW,
+                changed=["daily_budget"],
+                seen={"daily_budget": Decimal(500), "monthly_budget": None},
+            )
+
+        [difference] = refused.value.differences
+        assert difference == Difference(field="daily_budget", seen=500, found=400)
+        assert everything_stored() == before
+
+    def test_what_is_as_it_was_seen_is_saved(self) -> None:
+        campaign = decided(make_campaign(daily_budget=5))
+
+        campaign.daily_budget = Decimal(0)
+        seen = {"daily_budget": Decimal("5.000000"), "is_enabled": True}
+        outcome = editing.save(campaign, by="ann", now=NOW, changed=["daily_budget"], seen=seen)
+
+        assert outcome == Outcome(brands=1, changes=1, paused=(campaign.pk,))
+        assert state(campaign) == Hold.CAMPAIGN_DAILY_BUDGET

@@ -194,6 +194,8 @@ def test_nothing_automatic_writes_the_operators_switch() -> None:
         ({"daily_budget": 0}, {}, Hold.BRAND_DAILY_BUDGET),
         ({}, {"daily_budget": 0}, Hold.CAMPAIGN_DAILY_BUDGET),
         ({}, {"allowed_start_hour": 16, "allowed_end_hour": 15}, Hold.OUTSIDE_HOURS),
+        ({}, {"weekly_hours": "Tue 0-15, 16-24; Wed-Mon 0-24"}, Hold.OUTSIDE_HOURS),
+        ({}, {"weekly_hours": "Tue 15-16", "allowed_start_hour": 23}, ""),
     ],
 )
 def test_a_pass_stores_the_hold_that_applies(
@@ -367,6 +369,19 @@ class TestCause:
         assert [change.hold for change in log(campaign)[-2:]] == ["", "outside_hours"]
         assert {change.cause for change in log(campaign)[-2:]} == {Cause.SCHEDULE}
 
+    def test_is_schedule_also_by_weekday(self) -> None:
+        campaign = decided(make_campaign(weekly_hours="Tue 22-2"))
+
+        for hour in ("24T22", "24T23", "25T00", "25T01", "25T02", "25T22"):
+            passes.check_and_pause(at(f"2026-11-{hour}:00Z"))
+
+        changes = [(change.at, change.hold) for change in log(campaign)[1:]]
+        assert changes == [
+            (at("2026-11-24T22:00Z"), ""),
+            (at("2026-11-25T02:00Z"), "outside_hours"),
+        ]
+        assert {change.cause for change in log(campaign)[1:]} == {Cause.SCHEDULE}
+
     def test_is_schedule_also_when_spend_arrives_before_the_pass(self) -> None:
         campaign = decided(make_campaign(allowed_end_hour=16))
 
@@ -455,6 +470,7 @@ def make_an_eventful_day() -> None:
     spend(make_campaign(make_brand(daily_budget=10, timezone="Pacific/Chatham")), 10)
     write_spend(make_campaign(make_brand(timezone="America/New_York"), daily_budget=3), 5)
     make_campaign(allowed_start_hour=22, allowed_end_hour=6)
+    make_campaign(weekly_hours="Mon-Fri 9-18; Sat 22-6")
     make_campaign(make_brand(timezone="Not/AZone"))
 
 

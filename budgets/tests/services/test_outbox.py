@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
 
 from budgets.core.decision import Hold
 from budgets.models import Campaign, WebhookDelivery, WebhookEvent
-from budgets.services import passes, webhooks
+from budgets.services import deliveries, passes, webhooks
+from budgets.services.outbound import Reply
 from budgets.tests.builders import (
     NOW,
+    alerted,
+    alerts_of,
     decided,
     deliveries_of,
     last,
@@ -203,3 +207,65 @@ def test_a_hundred_changes_cost_as_many_statements_as_one() -> None:
 
     assert len(much) == len(few)
     assert WebhookDelivery.objects.filter(status_change__campaign__brand=brand).count() >= 100
+
+
+class TestAlerts:
+    def test_a_threshold_is_told_once_to_each_that_chose_it(self) -> None:
+        brand = make_brand(name="Acme", daily_budget=100)
+        campaign = decided(make_campaign(brand))
+        chose, _ = make_webhook(events=["budget.threshold_reached"])
+        by_default, _ = make_webhook()
+        of_others, _ = make_webhook(events=["budget.threshold_reached"], brands=[make_brand()])
+
+        spend(campaign, 85)
+        for _ in range(3):
+            alerted()
+
+        (alert,) = alerts_of(brand)
+        (delivery,) = deliveries_of(chose)
+        assert (delivery.event, delivery.alert_id, delivery.status_change_id) == (
+            "budget.threshold_reached",
+            alert.pk,
+            None,
+        )
+        assert json.loads(delivery.body) == {
+            "type": "budget.threshold_reached",
+            "timestamp": "2026-11-24T15:00:00+00:00",
+            "data": {
+                "alert": alert.pk,
+                "brand": {"id": brand.pk, "name": "Acme"},
+                "budget": "brand_daily_budget",
+                "period": "2026-11-24",
+                "threshold": 80,
+                "figures": {"spent": "85.00", "budget": "100.00", "currency": "USD"},
+            },
+        }
+        assert (deliveries_of(by_default), deliveries_of(of_others)) == ([], [])
+
+    def test_a_silent_campaign_is_named_and_has_no_sequence(self) -> None:
+        brand = make_brand(alert_silence_hours=4)
+        campaign = decided(make_campaign(brand, name="Tents", external_id="t-1"))
+        endpoint, _ = make_webhook(events=["campaign.silent", "reports.stale"])
+
+        alerted(NOW + timedelta(hours=4))
+
+        (delivery,) = deliveries_of(endpoint)
+        said = json.loads(delivery.body)
+        assert (said["type"], delivery.event) == ("campaign.silent", "campaign.silent")
+        assert said["data"]["campaign"] == {
+            "id": campaign.pk,
+            "external_id": "t-1",
+            "name": "Tents",
+        }
+        assert "sequence" not in said["data"]
+
+    def test_an_alert_is_sent_as_everything_else(self) -> None:
+        campaign = decided(make_campaign(make_brand(daily_budget=100)))
+        endpoint, _ = make_webhook(events=["budget.threshold_reached"])
+        spend(campaign, 85)
+        alerted()
+
+        counts = deliveries.deliver(NOW, send=lambda url, headers, body: Reply(204))
+
+        assert counts == {"sent": 1, "delivered": 1}
+        assert [row.state for row in deliveries_of(endpoint)] == ["delivered"]

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from budgets.core.dayparting import WEEKDAYS
 from budgets.models import Brand, Campaign, PassRecord, Spend, StatusChange
 from budgets.queries.explain import explain
 from budgets.services import editing, ingestion, passes, reconciliation
@@ -80,6 +81,16 @@ AMOUNTS = st.one_of(
 BUDGETS = st.one_of(
     st.none(), st.sampled_from([NOTHING, MICRO, Decimal(1), Decimal(5), Decimal(10), Decimal(12)])
 )
+# Nights that begin on some weekdays, and single hours.
+WEEKS = st.builds(
+    lambda evenings, hours: frozenset(
+        hours
+        | {(day, hour) for day in evenings for hour in (22, 23)}
+        | {((day + 1) % 7, hour) for day in evenings for hour in (0, 1, 2)}
+    ),
+    st.sets(st.integers(0, 6), min_size=1),
+    st.sets(st.tuples(st.integers(0, 6), st.integers(0, 23))),
+)
 INSTANTS = st.builds(
     lambda point, minutes: point + timedelta(minutes=minutes),
     st.sampled_from(TURNING_POINTS),
@@ -111,6 +122,7 @@ def campaign_facts(draw: st.DrawFn, today: date) -> CampaignFact:
         ends_on=draw(st.sampled_from([None, today + timedelta(days=ends)])),
         opens=draw(st.sampled_from([0, 0, 6, 22, 23]) | st.integers(0, 23)),
         closes=draw(st.sampled_from([24, 24, 0, 6, 2]) | st.integers(0, 24)),
+        week=draw(st.none() | WEEKS),
         daily=draw(BUDGETS),
         monthly=draw(BUDGETS),
     )
@@ -153,9 +165,17 @@ def settle_in(world: World) -> None:
                 ends_on=campaign.ends_on,
                 allowed_start_hour=campaign.opens,
                 allowed_end_hour=campaign.closes,
+                weekly_hours=spelled(campaign),
                 daily_budget=campaign.daily,
                 monthly_budget=campaign.monthly,
             ).pk
+
+
+def spelled(campaign: CampaignFact) -> str | None:
+    """Write the calendar of a campaign hour by hour, as nobody would."""
+    if campaign.week is None:
+        return None
+    return ";".join(f"{WEEKDAYS[day]} {hour}-{hour + 1}" for day, hour in campaign.week)
 
 
 def report(world: World, campaign: CampaignFact, day: date, amount: Decimal, now: datetime) -> None:
@@ -524,7 +544,8 @@ class LifeOfAnAgency(RuleBasedStateMachine):
             value = getattr(new, name)
             setattr(fact, name, value)
             setattr(row, column, value)
-        return list(columns.values())
+        fact.week, row.weekly_hours = new.week, spelled(new)
+        return [*columns.values(), "weekly_hours"]
 
     @rule(data=st.data(), daily=BUDGETS, road=st.sampled_from(["save", "update", "bulk_update"]))
     def brand_is_written_by_another_road(

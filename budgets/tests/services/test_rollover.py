@@ -331,16 +331,24 @@ def test_a_day_of_23_or_25_hours_carries_one_budget(day: str, hours: int) -> Non
         ("2026-11-01", (1, 2), 120),
         ("2026-11-01", (2, 3), 60),
         ("2026-11-01", (22, 6), 540),
+        # Both days are Sundays; the night from Saturday goes on into them.
+        ("2026-03-08", "Sun 2-3", 0),
+        ("2026-03-08", "Sat 22-6; Sun 23-1", 360),
+        ("2026-11-01", "Sun 1-2", 120),
+        ("2026-11-01", "Sat 22-6; Sun 23-1", 480),
     ],
 )
 def test_the_hour_spring_skips_never_opens_and_the_one_autumn_repeats_opens_twice_as_long(
-    day: str, window: tuple[int, int], minutes_open: int
+    day: str, window: tuple[int, int] | str, minutes_open: int
 ) -> None:
     zone = ZoneInfo("America/New_York")
-    midnight = datetime.fromisoformat(day).replace(tzinfo=zone).astimezone(NOW.tzinfo)
-    campaign = make_campaign(
-        make_brand(timezone=zone.key), allowed_start_hour=window[0], allowed_end_hour=window[1]
+    hours: dict[str, Any] = (
+        {"weekly_hours": window}
+        if isinstance(window, str)
+        else {"allowed_start_hour": window[0], "allowed_end_hour": window[1]}
     )
+    midnight = datetime.fromisoformat(day).replace(tzinfo=zone).astimezone(NOW.tzinfo)
+    campaign = make_campaign(make_brand(timezone=zone.key), **hours)
 
     open_half_hours = 0
     now = midnight

@@ -32,7 +32,7 @@ WITH fresh AS (
 ), campaign AS (
     SELECT c.id, c.hold AS old, c.spend_day, added.campaign_id IS NOT NULL AS is_added,
         c.is_enabled, c.starts_on, c.ends_on, c.allowed_start_hour, c.allowed_end_hour,
-        c.daily_budget, c.monthly_budget,
+        c.weekly_hours, c.daily_budget, c.monthly_budget,
         CASE WHEN c.spend_day = %(today)s THEN c.total_daily_spend ELSE 0 END
             + coalesce(added.day, 0) AS day,
         CASE WHEN c.spend_day >= %(month)s THEN c.total_monthly_spend ELSE 0 END
@@ -52,6 +52,10 @@ WITH fresh AS (
         WHEN month >= monthly_budget OR monthly_budget = 0 THEN 'campaign_monthly_budget'
         WHEN brand_day >= brand_daily OR brand_daily = 0 THEN 'brand_daily_budget'
         WHEN day >= daily_budget OR daily_budget = 0 THEN 'campaign_daily_budget'
+        WHEN weekly_hours IS NOT NULL THEN
+            CASE get_bit(
+                ('x' || substr(weekly_hours, 6 * %(weekday)s + 1, 6))::bit(24), %(hour)s
+            ) WHEN 0 THEN 'outside_hours' ELSE '' END
         WHEN allowed_start_hour < allowed_end_hour
             AND NOT (allowed_start_hour <= %(hour)s AND %(hour)s < allowed_end_hour)
             THEN 'outside_hours'
@@ -98,6 +102,7 @@ class Statement:
         values: dict[str, date | datetime | int] = {
             "today": today,
             "month": today.replace(day=1),
+            "weekday": today.weekday(),
             "hour": now.hour,
             "now": now,
         }

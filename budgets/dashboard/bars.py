@@ -1,0 +1,59 @@
+"""Spend against one budget as a bar, with a mark where even spending would be by now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from budgets.core.decision import reached
+from budgets.dashboard.reader import Reader
+
+NEAR = Decimal("0.8")
+"""From this share of a budget on, a bar asks for attention."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """Finished words and lengths. `width` and `mark` (0-100) are where it ends and where the plan is.
+
+    `budget` is empty where there is no limit. `level` is one of unlimited, calm, near, reached.
+    """
+
+    spent: str
+    budget: str
+    currency: str
+    percent: str
+    width: str
+    mark: str
+    level: str
+    share: Decimal
+
+
+def bar(
+    reader: Reader,
+    currency: str,
+    spent: Decimal,
+    budget: Decimal | None,
+    plan: Decimal | None = None,
+) -> Bar:
+    """Return the bar of an amount spent of a budget; `plan` is what even spending had spent by now."""
+    if budget is None:
+        share, level = Decimal(0), "unlimited"
+    else:
+        is_reached = reached(spent, budget)
+        share = spent / budget if budget else Decimal(1)
+        level = "reached" if is_reached else "near" if share >= NEAR else "calm"
+    return Bar(
+        spent=reader.amount(spent, currency),
+        budget="" if budget is None else reader.amount(budget, currency),
+        currency=currency,
+        percent=reader.percent(share),
+        width=_length(share),
+        mark=_length(plan / budget) if plan is not None and budget else "",
+        level=level,
+        share=share,
+    )
+
+
+def _length(share: Decimal) -> str:
+    return f"{min(max(share, Decimal(0)), Decimal(1)) * 100:.2f}"

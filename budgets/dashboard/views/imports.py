@@ -1,0 +1,27 @@
+"""One import and its rows."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers
+from django.views.decorators.http import require_safe
+
+from budgets.dashboard.pages import imports as page
+from budgets.dashboard.reader import reader_of
+from budgets.models import Import
+from budgets.services.ingestion import LARGEST_KEY
+
+
+@require_safe
+def show(request: HttpRequest, import_id: int) -> HttpResponse:
+    """Show what a file brought, as far as it exists for who asks."""
+    reader = reader_of(request)
+    found = Import.objects.filter(pk=import_id).first() if import_id <= LARGEST_KEY else None
+    built = page.build(found, reader, request.GET.dict()) if found else None
+    if built is None:
+        raise Http404
+    status = 400 if built.problem else 200
+    response = render(request, "import/page.html", {"page": built}, status=status)
+    add_never_cache_headers(response)
+    return response

@@ -1,0 +1,1 @@
+"""Form fields of ours that the admin and the pages share."""
