@@ -38,7 +38,8 @@ TEMPLATE = "chaos"
 FAILING = """
 from django.utils import timezone
 from budgets.health import checks
-report = checks.examine(timezone.now(), ask_workers=False)
+from budgets.services.access import Sight
+report = checks.examine(timezone.now(), sight=Sight(brand_ids=None), ask_workers=False)
 print(*(f"{check.key}: {check.words}" for check in report.failing))
 """
 
