@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench chaos chaos-selftest check format clean
+.PHONY: help run test bench chaos chaos-selftest screenshots check format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -28,8 +28,11 @@ chaos: $(VENV)/.develop ## kill, crash and cut off everything, and audit; ARGS='
 	@$(BIN)/python -m budgets.tests.chaos $(ARGS)
 
 chaos-selftest: $(VENV)/.develop ## plant known bugs; each must turn the chaos trial red
-	@echo "==> Planting bugs in processes of its own (about four minutes) …"
+	@echo "==> Planting bugs in processes of its own (about three minutes) …"
 	@$(BIN)/python -m budgets.tests.chaos --selftest $(ARGS)
+
+screenshots: $(VENV)/.develop ## take the pictures of the README anew; needs a Chromium
+	@$(BIN)/python -m budgets.tests.screenshots
 
 check: $(VENV)/.develop ## formatter, linter, import contracts, types, migrations, deployment
 	@echo "==> Formatter";          $(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
@@ -9,7 +10,13 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.numbers import format_currency, format_decimal, format_percent, get_currency_precision
+from babel.numbers import (
+    format_currency,
+    format_decimal,
+    format_percent,
+    get_currency_precision,
+    get_currency_symbol,
+)
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation.trans_real import parse_accept_lang_header
@@ -41,6 +48,9 @@ class Reader:
     def money(self, amount: Decimal, currency: str) -> str:
         """Write an amount to its last digit with the sign of its currency: '$1,284.20'."""
         pattern = self.locale.currency_formats["standard"].pattern
+        if get_currency_symbol(currency, self.locale)[-1].isalpha():
+            # CLDR wants a space between letters and digits; Babel leaves it out.
+            pattern = re.sub(r"¤(?=[#0-9])", "¤\N{NO-BREAK SPACE}", pattern)
         return format_currency(
             _plain(amount),
             currency,

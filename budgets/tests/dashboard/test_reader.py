@@ -97,3 +97,9 @@ def test_a_reader_is_whoever_asks_now() -> None:
     assert found.now.tzinfo is not None
     assert not (found.person.may_pause)
     assert not (found.person.may_edit)
+
+
+def test_letters_and_digits_of_an_amount_stand_apart() -> None:
+    assert reader().money(Decimal(3200), "NOK") == "NOK\N{NO-BREAK SPACE}3,200.00"
+    assert reader().money(Decimal(3200), "CAD") == "CA$3,200.00"
+    assert reader("de_DE").money(Decimal(3200), "NOK") == "3.200,00\N{NO-BREAK SPACE}NOK"

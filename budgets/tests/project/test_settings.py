@@ -215,6 +215,8 @@ class TestPostgreSQL:
         assert database["OPTIONS"] == {
             "connect_timeout": 5,
             "options": "-c statement_timeout=0",
+            "prepare_threshold": 5,
+            "server_side_binding": True,
             "sslmode": "require",
         }
 
