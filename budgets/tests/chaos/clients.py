@@ -327,7 +327,7 @@ class Operator(Client):
             self.ask("PATCH", f"brands/{brand.pk}", {"daily_budget": str(daily)})
             brand.daily = daily
         else:
-            monthly = self.rng.choice((None, max(month + 3 * more, nothing)))
+            monthly = self.rng.choice((None, None, max(month + 3 * more, nothing)))
             edit = {"monthly_budget": None if monthly is None else str(monthly)}
             self.ask("PATCH", f"brands/{brand.pk}", edit)
             brand.monthly = monthly

@@ -28,8 +28,8 @@ from budgets.tests.chaos.servers import Broker, Line, Postgres, free_port, until
 from budgets.tests.receiver import Receiver, receiving
 
 JUMPS_EVERY = 2.0
-"""Seconds between two jumps of the clock: one simulated hour on average."""
-JUMPS = (10, 110)
+"""Seconds between two jumps of the clock: a hundred seconds are two and a half simulated days."""
+JUMPS = (20, 130)
 """Minutes, at least and at most."""
 BOOTING = 90.0
 SETTLING = 180.0
