@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench coverage screenshots check format clean
+.PHONY: help run test bench coverage chaos chaos-selftest screenshots check format clean
 
 help: ## list the commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 run: $(VENV)/.run ## start everything; PORT=8000, HOST=127.0.0.1, DEMO=0 to start empty
 	@exec $(BIN)/python manage.py up
@@ -22,6 +22,14 @@ test: $(VENV)/.develop ## run the tests; ARGS='-k dayparting' to choose
 bench: $(VENV)/.run ## measure passes, ingestion and pages; ARGS='--campaigns 100000' for more
 	@echo "==> Measuring on databases of its own, yours is not touched (about two minutes) …"
 	@$(BIN)/python manage.py bench $(ARGS)
+
+chaos: $(VENV)/.develop ## kill, crash and cut off everything, and audit; ARGS='--seconds 240 --seed 7'
+	@echo "==> Breaking PostgreSQL, Redis and processes of its own (needs both servers) …"
+	@$(BIN)/python -m budgets.tests.chaos $(ARGS)
+
+chaos-selftest: $(VENV)/.develop ## plant known bugs; each must turn the chaos trial red
+	@echo "==> Planting bugs in processes of its own (about three minutes) …"
+	@$(BIN)/python -m budgets.tests.chaos --selftest $(ARGS)
 
 screenshots: $(VENV)/.develop ## take the pictures of the README anew; needs a Chromium
 	@$(BIN)/python -m budgets.tests.screenshots
