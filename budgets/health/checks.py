@@ -96,7 +96,6 @@ def examine(now: datetime, *, sight: Sight, ask_workers: bool) -> Report:
             *_passes(now, sight, ask_workers=ask_workers and in_broker.status is Status.OK),
             _guarded("brands", "Brands", partial(check_brands, sight)),
             _guarded("webhooks", "Webhooks", partial(check_webhooks, now)),
-            _guarded("alerts", "Alerts", partial(check_alerts, now)),
         ]
     )
 
@@ -355,7 +354,9 @@ def check_webhooks(now: datetime) -> Check:
     )
 
 
-def check_alerts(now: datetime) -> Check:
+def check_alerts(
+    now: datetime, records: Mapping[str, PassRecord], entries: dict[str, Entry]
+) -> Check:
     """Warn of alerts that nobody looks for, or that cannot be told."""
     count, oldest, why = health.overdue_mails(now - DELIVERY_PATIENCE)
     check = partial(
@@ -364,9 +365,8 @@ def check_alerts(now: datetime) -> Check:
         "Alerts",
         value={"overdue": count, "mail_is_configured": settings.MAIL_IS_CONFIGURED},
     )
-    known = schedule.entries()
-    record = health.pass_records().get(watching.RAISE)
-    patience = schedule.patience(known, watching.RAISE)
+    record = records.get(watching.RAISE)
+    patience = schedule.patience(entries, watching.RAISE)
     if record is not None and now - record.at > patience:
         return check(
             Status.WARN,
@@ -405,6 +405,7 @@ def _passes(now: datetime, sight: Sight, *, ask_workers: bool) -> list[Check]:
         _guarded("uncounted", "Uncounted spend", uncounted),
         check_ledger(records, now),
         check_clock(records, now),
+        _guarded("alerts", "Alerts", partial(check_alerts, now, records, entries)),
     ]
 
 

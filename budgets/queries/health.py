@@ -161,6 +161,8 @@ def overdue_mails(at: datetime) -> tuple[int, datetime | None, str]:
     """Return how many mails were written before `at` and are not sent, since when, and why the first."""
     waiting = AlertMessage.objects.pending().filter(created_at__lte=at).order_by("created_at", "pk")
     found = waiting[:COUNTED_UP_TO].aggregate(count=Count("pk"), oldest=Min("created_at"))
+    if not found["count"]:
+        return 0, None, ""
     first = waiting.exclude(error="").values_list("error", flat=True).first()
     return found["count"], found["oldest"], first or ""
 
