@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench chaos chaos-selftest screenshots check format clean
+.PHONY: help run test bench coverage chaos chaos-selftest screenshots check format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -33,6 +33,17 @@ chaos-selftest: $(VENV)/.develop ## plant known bugs; each must turn the chaos t
 
 screenshots: $(VENV)/.develop ## take the pictures of the README anew; needs a Chromium
 	@$(BIN)/python -m budgets.tests.screenshots
+
+# Some branches are taken on one of the two databases alone, so both are asked: CI_DATABASE_URL.
+MEASURED := budgets/tests/core budgets/tests/forms budgets/tests/models budgets/tests/queries budgets/tests/services
+coverage: $(VENV)/.develop ## branches of the rules and their writers that no test takes; needs PostgreSQL
+	@rm -f .coverage .coverage.*
+	@echo "==> On SQLite …"
+	@env -u DATABASE_URL $(BIN)/python -m pytest -q -n auto --cov --cov-report= --cov-fail-under=0 $(MEASURED) $(ARGS)
+	@echo "==> On PostgreSQL …"
+	@DATABASE_URL=$${CI_DATABASE_URL:-postgres://postgres@127.0.0.1:5432/postgres} \
+		$(BIN)/python -m pytest -q -n auto --cov --cov-append --cov-report= --cov-fail-under=0 $(MEASURED) $(ARGS)
+	@$(BIN)/coverage report
 
 check: $(VENV)/.develop ## formatter, linter, import contracts, types, migrations, deployment
 	@echo "==> Formatter";          $(BIN)/ruff format --check .

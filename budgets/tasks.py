@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from celery import shared_task
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
+from budgets.core.durations import stopwatch
 from budgets.services import deliveries, passes
 from budgets.services.alerts import sending, watching
 from django_celery_budget import schedule
@@ -18,17 +20,17 @@ logger = logging.getLogger(__name__)
 @shared_task(name="budgets.tasks.check_and_pause_campaigns")
 def check_and_pause_campaigns(**_future: object) -> dict[str, int]:
     """Count uncounted spend and decide every brand that is due."""
-    now = timezone.now()
+    now, elapsed = timezone.now(), stopwatch(time.monotonic)
     _ask_for(passes.help_wanted(now))
-    return passes.check_and_pause(now)
+    return passes.check_and_pause(now, elapsed)
 
 
 @shared_task(name="budgets.tasks.reset_daily_monthly_spend")
 def reset_daily_monthly_spend(**_future: object) -> dict[str, int]:
     """Roll totals of a local day or month that is over, and reactivate whom that frees."""
-    now = timezone.now()
+    now, elapsed = timezone.now(), stopwatch(time.monotonic)
     _ask_for(passes.help_wanted(now))
-    return passes.reset(now)
+    return passes.reset(now, elapsed)
 
 
 @shared_task(name="budgets.tasks.drain_due_brands")

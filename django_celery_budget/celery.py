@@ -10,11 +10,15 @@ import os
 import signal
 from typing import Any
 
+import structlog
 from celery import Celery
 from celery.signals import (
     beat_init,
+    before_task_publish,
     celeryd_init,
     setup_logging,
+    task_postrun,
+    task_prerun,
     worker_process_init,
 )
 from kombu.transport.redis import Channel, QoS
@@ -94,3 +98,29 @@ def end_with_worker(**_: Any) -> None:
     from django_celery_budget import lifeline
 
     lifeline.die_with_parent(signal.SIGKILL)
+
+
+HANDED_ON = ("request_id", "pass_id")
+"""What the log calls the request, or the pass, in which a task was sent: the task's log says it too."""
+
+
+@before_task_publish.connect
+def hand_on(headers: dict[str, Any] | None = None, **_: Any) -> None:
+    """Send along who asked."""
+    if headers is not None:
+        bound = structlog.contextvars.get_contextvars()
+        headers.update({name: bound[name] for name in HANDED_ON if name in bound})
+
+
+@task_prerun.connect
+def name_pass(task_id: str, task: Any, **_: Any) -> None:
+    """Name the run in every line of its log: a helper's by the pass that asked for it."""
+    brought = {name: task.request.get(name) for name in HANDED_ON}
+    names = {"pass_id": task_id} | {name: value for name, value in brought.items() if value}
+    structlog.contextvars.bind_contextvars(**names)
+
+
+@task_postrun.connect
+def forget_pass(**_: Any) -> None:
+    """Leave no name to what the process does next."""
+    structlog.contextvars.unbind_contextvars(*HANDED_ON)

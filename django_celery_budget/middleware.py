@@ -1,13 +1,17 @@
-"""Who may pass, what is asked of the database before, and what a page may do in a browser."""
+"""Who may pass, what a page may do in a browser, and by which name the log knows a request."""
 
 from __future__ import annotations
 
+import re
+import secrets
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from django.contrib.auth import middleware
+from django.core.signals import request_finished
 from django.db import connection
 from django.http import HttpRequest, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -92,3 +96,34 @@ class KeptConnectionMiddleware:
         if connection.health_check_done:  # type: ignore[attr-defined]  # as above
             self._asked.at = now
         return response
+
+
+SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""What a caller may name its request: it is written to the log as it is."""
+
+
+def request_id(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Name the request in every line of the log that it causes, and in the answer.
+
+    By the caller's `X-Request-ID` if it is one, so that one name goes through several systems.
+    """
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        given = request.headers.get("X-Request-ID", "")
+        name = given if SANE_ID.fullmatch(given) else secrets.token_hex(16)
+        structlog.contextvars.bind_contextvars(request_id=name)
+        response = get_response(request)
+        response["X-Request-ID"] = name
+        return response
+
+    return answer
+
+
+def forget_request(**_: Any) -> None:
+    """Leave no name to what the thread does next. A stream is still being sent until then."""
+    structlog.contextvars.clear_contextvars()
+
+
+request_finished.connect(forget_request, dispatch_uid="forget_request")

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -118,11 +119,32 @@ for origin in CSRF_TRUSTED_ORIGINS:
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
-# A load balancer asks over plain HTTP; a redirect would read as "down".
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
-if env.boolean("BEHIND_TLS_PROXY"):
+# A load balancer asks over plain HTTP, and so does who collects metrics; a redirect would read as "down".
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
+BEHIND_TLS_PROXY = env.boolean("BEHIND_TLS_PROXY")
+if BEHIND_TLS_PROXY:
     # Only on demand: without a proxy that overwrites the header, any client could send it.
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", int(BEHIND_TLS_PROXY), at_least=0, at_most=10)
+"""Proxies in front that append to X-Forwarded-For the address they were asked from."""
+
+# Wrong passwords are counted by user and place: nobody can lock out somebody elsewhere.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+# Who goes on trying waits no longer: a browser that repeats a saved password must not lock for ever.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "django_celery_budget.sign_in.client_address"
+AXES_LOCKOUT_CALLABLE = "django_celery_budget.sign_in.locked_out"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
 SESSION_COOKIE_AGE = 12 * 3600  # A working day; two weeks are long for other people's money.
 X_FRAME_OPTIONS = "DENY"
 LOGIN_URL = "admin:login"
@@ -153,11 +175,14 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_celery_beat",
     "django_htmx",
+    # Slows down who guesses passwords.
+    "axes",
     # Its own copy of the page that shows the api; otherwise that page loads from elsewhere.
     "ninja",
     "budgets",
 ]
 MIDDLEWARE = [
+    "django_celery_budget.middleware.request_id",
     "django_celery_budget.middleware.KeptConnectionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django_celery_budget.middleware.content_security_policy",
@@ -171,6 +196,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    # Last: it answers instead of the page to sign in.
+    "axes.middleware.AxesMiddleware",
 ]
 
 # --- Data --------------------------------------------------------------------------------------
@@ -417,6 +444,22 @@ UNFOLD = {
 
 # --- Log ---------------------------------------------------------------------------------------
 LOGGING = logs.config(env.choice("LOG_FORMAT", ("console", "json")))
+
+
+# --- Metrics -----------------------------------------------------------------------------------
+def checked_metrics_token(token: str) -> str:
+    """Refuse what can be guessed, and what no header can carry. Empty: there are no metrics."""
+    if token and not re.fullmatch(r"[!-~]{20,}", token):
+        raise ImproperlyConfigured(
+            "METRICS_TOKEN must have at least 20 visible ASCII characters, without spaces. Make one "
+            'with: python3 -c "import secrets; print(secrets.token_urlsafe(32))", and give it as '
+            "METRICS_TOKEN or in a file named by METRICS_TOKEN_FILE."
+        )
+    return token
+
+
+METRICS_TOKEN = checked_metrics_token(env.secret("METRICS_TOKEN"))
+"""Who shows it may read `/metrics`; empty: there is no such page."""
 
 # --- Celery ------------------------------------------------------------------------------------
 REDIS_URL = broker.checked_url(env.secret("REDIS_URL"))

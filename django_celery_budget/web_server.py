@@ -2,6 +2,8 @@
 
 import gc
 import os
+import shutil
+import tempfile
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +20,19 @@ graceful_timeout = 5
 # A socket for remote control that nobody here uses.
 control_socket_disable = True
 logconfig_dict = settings.LOGGING
+
+# Each process counts for itself, in a file that the one which answers /metrics reads. Before any of
+# them is started: the library looks for the directory when it is imported.
+own_counts = ""
+if settings.METRICS_TOKEN and not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    own_counts = tempfile.mkdtemp(prefix="budget-guardian-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = own_counts
+
+
+def on_exit(server: Any) -> None:  # noqa: ARG001  # gunicorn calls it with itself
+    """Take the counts along: they begin at nothing with every start, as Prometheus expects."""
+    if own_counts:
+        shutil.rmtree(own_counts, ignore_errors=True)
 
 
 def post_worker_init(_worker: Any) -> None:

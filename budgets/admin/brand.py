@@ -56,6 +56,8 @@ class BrandForm(Form[Brand]):
             "monthly_budget",
             "timezone",
             "currency",
+            "stale_after_hours",
+            "stale_policy",
             "alert_thresholds",
             "alert_silence_hours",
         )
@@ -99,6 +101,8 @@ class BrandFigures:
     pending: str
     trouble: str
     next_look: str
+    last_report: str = ""
+    is_stale: bool = False
 
     @classmethod
     def of(cls, brand: Brand, moment: Moment | None, now: datetime) -> BrandFigures:
@@ -122,7 +126,15 @@ class BrandFigures:
             f"{moment.day.ends_at:%d %b %H:%M} UTC",
             trouble=brand.trouble,
             next_look=next_look(brand.due_at, now),
+            last_report=_last_report(moment, now),
+            is_stale=moment.is_stale,
         )
+
+
+def _last_report(moment: Moment, now: datetime) -> str:
+    """Say when spend was last reported; empty where nobody asked to know."""
+    at = moment.brand.last_report_at
+    return f"{at:%d %b %Y, %H:%M} UTC ({in_words(now - at)} ago)" if at else ""
 
 
 def next_look(due_at: datetime, now: datetime) -> str:
@@ -142,6 +154,7 @@ class BrandAdmin(EditingAdmin):
         (None, {"fields": ("name", "is_active")}),
         ("Budgets", {"fields": (("daily_budget", "monthly_budget"), "currency")}),
         ("Time", {"fields": ("timezone",)}),
+        ("When no spend is reported", {"fields": (("stale_after_hours", "stale_policy"),)}),
         ("Alerts", {"fields": (("alert_thresholds", "alert_silence_hours"),)}),
     )
     list_display = ("name", "state", "today", "month", "zone", "campaigns")

@@ -18,6 +18,7 @@ NEAR = Decimal("0.8")
 HOLD_COLOURS = {
     "": "success",
     **dict.fromkeys((hold.value for hold in BUDGET_HOLDS), "danger"),
+    Hold.STALE_SPEND.value: "warning",
     Hold.OUTSIDE_HOURS.value: "info",
     Hold.NOT_STARTED.value: "info",
     Hold.ENDED.value: "info",

@@ -38,6 +38,9 @@ def brands_out(brands: Iterable[Brand], now: datetime) -> list[BrandOut]:
             currency=brand.currency,
             timezone=brand.current_timezone,
             pending_timezone=brand.pending_timezone or None,
+            stale_after_hours=brand.stale_after_hours,
+            stale_policy=brand.stale_policy,
+            last_report_at=brand.last_report_at and brand.last_report_at.astimezone(UTC),
             spend=_spent(brand, moments.get(brand.pk)),
             trouble=brand.trouble,
         )

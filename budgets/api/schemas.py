@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from budgets.core import dayparting, money
 from budgets.core.decision import Hold
 from budgets.models import WebhookEvent
+from budgets.models.brand import LONGEST_SILENCE
 from budgets.models.webhook import CHOSEN_BY_DEFAULT, LONGEST_URL
 from budgets.services.ingestion import LARGEST_KEY, MAX_BATCH, MAX_ID, MAX_SOURCE
 
@@ -29,6 +30,12 @@ _WEEKLY_MEANS = (
 )
 
 HoldName = Annotated[str, Field(json_schema_extra={"enum": ["", *Hold]})]
+StalePolicyName = Literal["alert", "hold"]
+_STALE_MEANS = "Hours without a report after which its spend is stale. Null: never."
+_POLICY_MEANS = (
+    "What follows when it is stale: people are told, or its campaigns are held (`stale_spend`) until "
+    "spend is reported again, be it none."
+)
 
 
 _AMOUNT_SCHEMA: dict[str, Any] = {
@@ -234,6 +241,12 @@ class BrandOut(BaseModel):
     currency: str
     timezone: str
     pending_timezone: str | None = Field(description="In force from the next local midnight on.")
+    stale_after_hours: int | None = Field(description=_STALE_MEANS)
+    stale_policy: StalePolicyName = Field(description=_POLICY_MEANS)
+    last_report_at: dt.datetime | None = Field(
+        description="When its spend was last reported, or since when we wait for it (UTC). Null while "
+        "`stale_after_hours` is."
+    )
     spend: Spent
     trouble: str = Field(description="Why it cannot be processed; empty when it can.")
 
@@ -302,6 +315,10 @@ class BrandEdit(Sent):
     daily_budget: Budget = None
     monthly_budget: Budget = None
     timezone: StrictStr | None = Field(default=None, max_length=64)
+    stale_after_hours: StrictInt | None = Field(
+        default=None, ge=1, le=LONGEST_SILENCE, description=_STALE_MEANS
+    )
+    stale_policy: StalePolicyName | None = Field(default=None, description=_POLICY_MEANS)
 
 
 class CampaignEdit(Sent):

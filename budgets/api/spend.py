@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: django-ninja reads the types of decorated functions.
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -17,7 +18,7 @@ from budgets.api.idempotency import idempotent
 from budgets.api.problems import FieldError, invalid
 from budgets.api.references import References
 from budgets.api.schemas import DAY, Event, EventBatch, Report, ReportRow, SpendAnswer
-from budgets.services import ingestion, to_date
+from budgets.services import ingestion, meters, to_date
 from budgets.services.ingestion import Answer, Receipt, Result, SpendEvent, rejected, unfit_text
 from budgets.services.keys import Principal
 from budgets.services.to_date import ReportedSpend
@@ -93,7 +94,7 @@ def post_to_date(request: HttpRequest, report: Report) -> JsonResponse:
     references = References(principal_of(request), [row.campaign for row in report.rows])
     receipt = merged(
         [_reported(row, references) for row in report.rows],
-        lambda rows: to_date.record_to_date(rows, source=source, now=now),
+        lambda rows: timed(lambda: to_date.record_to_date(rows, source=source, now=now)),
     )
     return JsonResponse(written(receipt, [None] * len(report.rows)))
 
@@ -103,7 +104,7 @@ def record(events: Sequence[Event], source: str, principal: Principal, now: date
     references = References(principal, [event.campaign for event in events])
     receipt = merged(
         [_event(event, references) for event in events],
-        lambda sound: ingestion.record(sound, source=source, now=now),
+        lambda sound: timed(lambda: ingestion.record(sound, source=source, now=now)),
     )
     return receipt if principal.brand_ids is None else _discreet(receipt)
 
@@ -122,6 +123,15 @@ def merged(
     )
 
 
+def timed(work: Callable[[], Receipt]) -> Receipt:
+    """Record, and note how long it took until pauses that it caused were committed."""
+    began = time.monotonic()
+    receipt = work()
+    if receipt.paused:
+        meters.PAUSE_SECONDS.observe(time.monotonic() - began)
+    return receipt
+
+
 def source_of(text: str) -> str:
     """Return the name of a source; raise a problem when it cannot be one."""
     if problem := unfit_text(text, ingestion.MAX_SOURCE):
@@ -130,7 +140,7 @@ def source_of(text: str) -> str:
 
 
 def written(receipt: Receipt, ids: Sequence[str | None]) -> dict[str, Any]:
-    """Return a receipt as `SpendAnswer` says it."""
+    """Return a receipt as `SpendAnswer` says it, and count what it answers."""
     results = [
         {
             "id": key,
@@ -142,6 +152,7 @@ def written(receipt: Receipt, ids: Sequence[str | None]) -> dict[str, Any]:
         for key, result in zip(ids, receipt.results, strict=True)
     ]
     totals = {answer.value: receipt.count(answer) for answer in Answer}
+    meters.count(totals)
     return {
         "results": results,
         "totals": totals,

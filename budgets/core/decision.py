@@ -4,7 +4,7 @@ SQL reads sets and writes sets; it never repeats what stands here.
 """
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
@@ -27,6 +27,7 @@ class Hold(StrEnum):
     CAMPAIGN_MONTHLY_BUDGET = "campaign_monthly_budget"
     BRAND_DAILY_BUDGET = "brand_daily_budget"
     CAMPAIGN_DAILY_BUDGET = "campaign_daily_budget"
+    STALE_SPEND = "stale_spend"
     OUTSIDE_HOURS = "outside_hours"
     UNDECIDED = "undecided"
     """Never an answer of `decide`: the row was written by a road that does not decide."""
@@ -41,7 +42,7 @@ BUDGET_HOLDS = frozenset(
     }
 )
 
-LASTING_HOLDS = frozenset({Hold.OPERATOR, Hold.BRAND_INACTIVE, Hold.ENDED})
+LASTING_HOLDS = frozenset({Hold.OPERATOR, Hold.BRAND_INACTIVE, Hold.ENDED, Hold.STALE_SPEND})
 """Those that time alone never lifts."""
 
 
@@ -77,6 +78,8 @@ class BrandFacts:
     month_is_spent: bool
     today: date
     hour: int
+    waits_for_reports: bool = False
+    """Its spend was not reported for longer than it allows, and until it is nothing shall run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +116,16 @@ def least_budget(spent: Decimal) -> Decimal:
     return money.from_micros(max(money.to_micros(spent), 0) + 1)
 
 
+def stale_at(last_report_at: datetime | None, stale_after_hours: int | None) -> datetime | None:
+    """Return the instant from which on spend that was last reported then is stale; ``None``: never.
+
+    Hours that pass, not those of a wall clock.
+    """
+    if last_report_at is None or stale_after_hours is None:
+        return None
+    return last_report_at + timedelta(hours=stale_after_hours)
+
+
 def decide(facts: Facts) -> tuple[Hold, ...]:
     """Return every hold that applies, strongest first; none: the campaign is active."""
     brand, campaign = facts.brand, facts.campaign
@@ -125,18 +138,22 @@ def decide(facts: Facts) -> tuple[Hold, ...]:
         Hold.CAMPAIGN_MONTHLY_BUDGET: campaign.month_is_spent,
         Hold.BRAND_DAILY_BUDGET: brand.day_is_spent,
         Hold.CAMPAIGN_DAILY_BUDGET: campaign.day_is_spent,
+        Hold.STALE_SPEND: brand.waits_for_reports,
         Hold.OUTSIDE_HOURS: not campaign.hours.is_open(brand.today.weekday(), brand.hour),
     }
     return tuple(hold for hold in Hold if applies.get(hold, False))
 
 
-def next_change(day: LocalDay, calendars: set[Hours], now: datetime) -> datetime:
+def next_change(
+    day: LocalDay, calendars: set[Hours], now: datetime, *, stale_at: datetime | None = None
+) -> datetime:
     """Return the earliest instant after `now` at which time alone could change a decision.
 
-    `calendars` are the allowed hours of the brand's campaigns. Flights, months and budgets turn only
-    at a local midnight, which is the day's end.
+    `calendars` are the allowed hours of the brand's campaigns; at `stale_at` its spend is stale, if
+    none is reported before. Flights, months and budgets turn only at a local midnight, which is the
+    day's end.
     """
-    return min(
-        (dayparting.next_change(day, hours, now) for hours in calendars),
-        default=day.ends_at,
-    )
+    turns = [day.ends_at, *(dayparting.next_change(day, hours, now) for hours in calendars)]
+    if stale_at is not None and stale_at > now:
+        turns.append(stale_at)
+    return min(turns)

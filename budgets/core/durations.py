@@ -1,5 +1,6 @@
 """How long something took or is ago, in words that fit a line."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 _UNITS = (
@@ -18,3 +19,12 @@ def in_words(duration: timedelta) -> str:
         if count := max(duration, timedelta(0)) // unit:
             return f"{count} {one if count == 1 else many}"
     return f"{max(duration, timedelta(0)) // timedelta(seconds=1)} s"
+
+
+def stopwatch(clock: Callable[[], float]) -> Callable[[], int]:
+    """Return what tells the whole milliseconds since now, by `clock`, in seconds.
+
+    Doors give the monotonic clock: the wall clock may be set meanwhile.
+    """
+    began = clock()
+    return lambda: round((clock() - began) * 1000)

@@ -13,6 +13,7 @@ KINDS = {
     Hold.BRAND_DAILY_BUDGET: "budget",
     Hold.CAMPAIGN_MONTHLY_BUDGET: "budget",
     Hold.CAMPAIGN_DAILY_BUDGET: "budget",
+    Hold.STALE_SPEND: "unknown",
     Hold.OUTSIDE_HOURS: "time",
     Hold.NOT_STARTED: "time",
     Hold.ENDED: "time",

@@ -156,6 +156,7 @@ def check_passes(ages: list[PassAge]) -> Check:
             age.name: {
                 "age_seconds": None if age.age is None else round(age.age.total_seconds(), 1),
                 "red_after_seconds": age.patience.total_seconds(),
+                "counts": dict(age.counts),
             }
             for age in ages
         },
@@ -269,15 +270,15 @@ def check_ledger(records: Mapping[str, PassRecord], now: datetime) -> Check:
     record = records.get(passes.FULL_CHECK)
     if record is None:
         return check(Status.OK, "It has not run yet; the first pass does it.")
+    age = round((now - record.at).total_seconds(), 1)
+    check = partial(check, value={"at": record.at.isoformat(), "age_seconds": age, **record.counts})
     if now - record.at > FULL_CHECK_PATIENCE:
         return check(
             Status.FAIL,
             f"It last came to its end {in_words(now - record.at)} ago, and is to do so every "
             f"{in_words(passes.FULL_CHECK_EVERY)}. See the log of the worker.",
-            {"at": record.at.isoformat()},
         )
     findings = {code: count for code, count in record.counts.items() if code != "corrected"}
-    check = partial(check, value={"at": record.at.isoformat(), **record.counts})
     if not findings:
         return check(Status.OK, "Totals, states and log belong together.")
     named = ", ".join(f"{code.replace('_', ' ')} ({count})" for code, count in findings.items())
@@ -324,11 +325,21 @@ def check_webhooks(now: datetime) -> Check:
     One that failed waits for its next attempt and is not overdue; those that queue behind it are.
     """
     overdue = health.overdue_deliveries(now - DELIVERY_PATIENCE)
-    check = partial(Check, "webhooks", "Webhooks", value={"overdue": overdue.count})
-    if overdue.oldest is None:
+    late = None if overdue.oldest is None else now - overdue.oldest
+    check = partial(
+        Check,
+        "webhooks",
+        "Webhooks",
+        value={
+            "pending": overdue.pending,
+            "overdue": overdue.count,
+            "oldest_seconds": None if late is None else round(late.total_seconds(), 1),
+        },
+    )
+    if late is None:
         return check(Status.OK, "None is overdue.")
     number = "1 delivery is" if overdue.count == 1 else f"{overdue.count:,} deliveries are"
-    words = f"{number} overdue, the oldest for {in_words(now - overdue.oldest)}: receivers may not "
+    words = f"{number} overdue, the oldest for {in_words(late)}: receivers may not "
     words += "know yet who must stop. "
     if overdue.failing:
         words += "These receivers fail and are asked one delivery at a time: "

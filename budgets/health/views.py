@@ -1,16 +1,20 @@
-"""The doors of health: one for people and monitors, one for whoever restarts processes."""
+"""The doors of health: for people and monitors, for whoever restarts processes, and for Prometheus."""
 
 from __future__ import annotations
 
+import secrets
+import time
+
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 
-from budgets.health import checks
+from budgets.health import checks, exposition
 from budgets.health.checks import Report
 from budgets.services import access
 from budgets.services.access import Sight
@@ -47,6 +51,30 @@ def health(request: HttpRequest) -> HttpResponse:
 def live(request: HttpRequest) -> HttpResponse:  # noqa: ARG001  # every view takes it
     """Say that this process answers, whatever the state of database and broker."""
     return HttpResponse("ok", content_type="text/plain; charset=utf-8")
+
+
+@login_not_required
+@require_safe
+@cache_control(no_store=True)
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer Prometheus, who shows `METRICS_TOKEN`; without one there is no such page."""
+    if not settings.METRICS_TOKEN:
+        raise Http404
+    if not _shows(request, settings.METRICS_TOKEN):
+        return HttpResponse(
+            "Send the header Authorization: Bearer with the METRICS_TOKEN of this site.\n",
+            status=401,
+            content_type="text/plain; charset=utf-8",
+            headers={"WWW-Authenticate": 'Bearer realm="metrics"'},
+        )
+    text = exposition.write(timezone.now(), moment=time.monotonic())
+    return HttpResponse(text, content_type=exposition.CONTENT_TYPE)
+
+
+def _shows(request: HttpRequest, token: str) -> bool:
+    scheme, _, shown = request.headers.get("Authorization", "").partition(" ")
+    # As bytes: of texts, it compares ASCII alone.
+    return secrets.compare_digest(shown.encode(), token.encode()) and scheme.lower() == "bearer"
 
 
 def _is_staff(request: HttpRequest) -> bool:

@@ -29,6 +29,17 @@ NEVER = date(1970, 1, 1)
 """The `spend_day` of totals that have not counted anything yet."""
 
 
+LONGEST_SILENCE = 720
+"""Hours, a month: who waits longer for a report does not mind."""
+
+
+class StalePolicy(models.TextChoices):
+    """What follows when the spend of a brand is stale."""
+
+    ALERT = "alert", "tell people, go on"
+    HOLD = "hold", "hold its campaigns until spend is reported"
+
+
 class BrandQuerySet(models.QuerySet["Brand"]):
     """The words we use for sets of brands."""
 
@@ -184,6 +195,22 @@ class Brand(Zoned, models.Model):
         validators=[RegexValidator(r"\A[A-Z]{3}\Z", "Three capital letters, such as EUR.")],
         help_text="ISO 4217. All amounts of the brand are in it; nothing is converted.",
     )
+    stale_after_hours = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_SILENCE)],
+        help_text="Hours without a report after which its spend is stale: more than the longest time "
+        "in which nothing is reported, nights included. Empty: never.",
+    )
+    stale_policy = models.CharField(
+        "when stale",
+        max_length=8,
+        choices=StalePolicy,
+        default=StalePolicy.ALERT.value,
+        db_default=StalePolicy.ALERT.value,
+        help_text="A held campaign spends nothing: the hold ends with the next report, also one of "
+        "nothing spent.",
+    )
     alert_thresholds = models.CharField(
         "alert at",
         max_length=60,
@@ -210,6 +237,8 @@ class Brand(Zoned, models.Model):
     zone_in_force = models.CharField(max_length=64, default="", db_default="", editable=False)
     due_at = models.DateTimeField(default=AT_ONCE, db_default=AT_ONCE, editable=False)
     trouble = models.CharField(max_length=500, default="", db_default="", editable=False)
+    # Kept for brands with `stale_after_hours` alone; before the first report, since when we wait.
+    last_report_at = models.DateTimeField(null=True, editable=False)
 
     DERIVED: ClassVar[frozenset[str]] = frozenset(
         {
@@ -220,6 +249,7 @@ class Brand(Zoned, models.Model):
             "zone_in_force",
             "due_at",
             "trouble",
+            "last_report_at",
         }
     )
 
@@ -247,6 +277,15 @@ class Brand(Zoned, models.Model):
                 name="brand_monthly_budget_not_negative",
                 violation_error_message="A budget cannot be negative; leave it empty for no limit.",
             ),
+            models.CheckConstraint(
+                condition=Q(stale_after_hours__isnull=True)
+                | Q(stale_after_hours__range=(1, LONGEST_SILENCE)),
+                name="brand_stale_after_hours_in_range",
+                violation_error_message=f"1 to {LONGEST_SILENCE} hours; leave it empty for never.",
+            ),
+            models.CheckConstraint(
+                condition=Q(stale_policy__in=StalePolicy.values), name="brand_stale_policy_known"
+            ),
         ]
         indexes = [
             # The queue of a pass, in its order: at midnight a hundred thousand share one instant.
@@ -264,6 +303,7 @@ class Brand(Zoned, models.Model):
         self.spend_day = NEVER
         self.zone_in_force = self.trouble = ""
         self.due_at = self.decided_at = AT_ONCE
+        self.last_report_at = None
 
     def clean(self) -> None:
         """Refuse another currency once money was spent in the old one."""

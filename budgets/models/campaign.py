@@ -27,6 +27,7 @@ HOLD_LABELS: dict[str, str] = {
     Hold.CAMPAIGN_MONTHLY_BUDGET: "monthly budget reached",
     Hold.BRAND_DAILY_BUDGET: "brand's daily budget reached",
     Hold.CAMPAIGN_DAILY_BUDGET: "daily budget reached",
+    Hold.STALE_SPEND: "spend not reported",
     Hold.OUTSIDE_HOURS: "outside allowed hours",
     Hold.UNDECIDED: "not decided yet",
 }

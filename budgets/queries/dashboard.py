@@ -20,12 +20,16 @@ from budgets.core.periods import UnknownZone, month_start
 from budgets.models import Brand, Campaign, StatusChange, sets
 from budgets.models.brand import BrandQuerySet
 from budgets.models.campaign import CampaignQuerySet
+from budgets.queries.kept import Kept
 from budgets.services import rollover
 from budgets.services.access import Sight
 from budgets.services.rollover import BrandRow
 
 CANDIDATES = 60
 """Brands that the database proposes; the page orders these exactly and shows the first of them."""
+
+CAMPAIGNS_A_BRAND = 10
+"""About: what sums take is measured in campaigns."""
 
 HELD_LOOKED_AT = 5_000
 """Campaigns of one hold whose brands are looked at: all of a rare hold, enough of a common one."""
@@ -118,6 +122,30 @@ def campaigns_by_hold(sight: Sight) -> dict[str, int]:
         held = dict(cursor.fetchall())
     active = max(held.pop("") - sum(held.values()), 0)
     return {"": active, **held} if active else held
+
+
+counts_kept = Kept[dict[str, int]]()
+wholes_kept = Kept["Whole"]()
+
+
+def kept_campaigns_by_hold(sight: Sight, moment: float) -> dict[str, int]:
+    """Count the campaigns in `sight` by hold, or remember: see `Kept`."""
+    return counts_kept.get(
+        sight.brand_ids,
+        lambda: campaigns_by_hold(sight),
+        lambda found: sum(found.values()),
+        moment,
+    )
+
+
+def kept_whole(sight: Sight, now: datetime, moment: float) -> Whole:
+    """Sum up all brands in `sight`, or remember."""
+    return wholes_kept.get(
+        sight.brand_ids,
+        lambda: whole(sight, now),
+        lambda found: found.brands * CAMPAIGNS_A_BRAND,
+        moment,
+    )
 
 
 def whole(sight: Sight, now: datetime) -> Whole:
@@ -291,6 +319,9 @@ class _Group:
             daily_budget=self.daily_budget,
             monthly_budget=self.monthly_budget,
             trouble="",
+            stale_after_hours=None,
+            stale_policy="",
+            last_report_at=None,
             is_due=False,
             is_written=False,
             decided_at=None,

@@ -21,6 +21,7 @@ from budgets.core.decision import (
 )
 from budgets.core.durations import in_words
 from budgets.models import Campaign, StatusChange
+from budgets.models.brand import StalePolicy
 from budgets.models.campaign import HOLD_LABELS
 from budgets.services import enforcement, rollover
 from budgets.services.rollover import Moment
@@ -287,10 +288,15 @@ def _ahead(campaign: Campaign, moment: Moment) -> Iterator[tuple[datetime, tuple
     """Yield the instants at which time alone could change the answer, with the answer then."""
     ahead = _before_flight(campaign, moment)
     until = ahead.now + HORIZON if ahead else moment.now
-    while ahead and (at := next_change(ahead.day, {campaign.hours}, ahead.now)) <= until:
+    while ahead and (at := _next_change(campaign, ahead)) <= until:
         ahead = moment_of(campaign, at)
         if ahead:
             yield at.astimezone(ahead.zone), holds_at(campaign, ahead)
+
+
+def _next_change(campaign: Campaign, moment: Moment) -> datetime:
+    stale_at = moment.brand.stale_at if moment.brand.stale_policy == StalePolicy.HOLD else None
+    return next_change(moment.day, {campaign.hours}, moment.now, stale_at=stale_at)
 
 
 def _before_flight(campaign: Campaign, moment: Moment) -> Moment | None:
@@ -335,6 +341,8 @@ def _words(hold: Hold, campaign: Campaign, moment: Moment) -> str:
             return f"Its flight begins on {_date(campaign.starts_on)}; today is {_date(today)}."
         case Hold.ENDED:
             return f"Its flight ended with {_date(campaign.ends_on)}; today is {_date(today)}."
+        case Hold.STALE_SPEND:
+            return f"{_silence(moment)} The next report lifts this."
         case Hold.OUTSIDE_HOURS:
             local = moment.now.astimezone(moment.zone)
             return (
@@ -343,6 +351,15 @@ def _words(hold: Hold, campaign: Campaign, moment: Moment) -> str:
             )
         case _:
             raise ValueError(f"{hold} is a budget's, or no answer of the decision")
+
+
+def _silence(moment: Moment) -> str:
+    since, hours = moment.brand.last_report_at, moment.brand.stale_after_hours
+    local = since and since.astimezone(moment.zone)
+    return (
+        f"No spend of the brand was reported since {local:%H:%M} on {_date(local)}, {moment.zone.key}: "
+        f"that is longer than the {hours} {'hour' if hours == 1 else 'hours'} it may take."
+    )
 
 
 def _budget_words(limit: Limit, moment: Moment) -> str:
@@ -359,11 +376,21 @@ def _outlook(
     moment: Moment, holds: tuple[Hold, ...], limits: Mapping[Hold, Limit], turns_at: datetime | None
 ) -> str:
     if not holds:
-        stops = f"By the clock it stops {_when(turns_at, moment)}." if turns_at else ""
-        return f"{_room(limits, moment)} {stops}".strip()
+        return " ".join(filter(None, (_room(limits, moment), _stop(moment, turns_at))))
     if turns_at:
         return f"If nothing else changes, it starts again {_when(turns_at, moment)}."
     return "Time alone does not start it."
+
+
+def _stop(moment: Moment, turns_at: datetime | None) -> str:
+    """Say when time stops a campaign that runs, and that it runs though nobody knows what is spent."""
+    if moment.is_stale:
+        return f"It goes on, but: {_silence(moment)}"
+    if not turns_at:
+        return ""
+    if turns_at == moment.brand.stale_at:
+        return f"Unless spend of the brand is reported before, it stops {_when(turns_at, moment)}."
+    return f"By the clock it stops {_when(turns_at, moment)}."
 
 
 def _room(limits: Mapping[Hold, Limit], moment: Moment) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Exists, F, Min, OuterRef, Q
@@ -40,6 +40,8 @@ class PassAge:
     at: datetime | None
     age: timedelta | None
     patience: timedelta
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What that run did."""
 
     @property
     def is_late(self) -> bool:
@@ -64,10 +66,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """Deliveries whose time has come and that nobody sent; `oldest` is when the first was due."""
+    """Deliveries whose time has come and that nobody sent; `oldest` is when the first was due.
+
+    `pending` are all that are still to be sent, those that wait for their next attempt included.
+    """
 
     count: int
     oldest: datetime | None
+    pending: int = 0
     failing: tuple[str, ...] = ()
     """Receivers of some of them that took nothing lately: they are asked one delivery at a time."""
 
@@ -92,7 +98,8 @@ def pass_ages(
     for name, allowed in patience.items():
         at = records[name].at if name in records else None
         age = None if at is None else now - at
-        ages.append(PassAge(name=name, at=at, age=age, patience=allowed))
+        counts = records[name].counts if name in records else {}
+        ages.append(PassAge(name=name, at=at, age=age, patience=allowed, counts=counts))
     return ages
 
 
@@ -133,15 +140,19 @@ def troubled_brands(limit: int, sight: Sight) -> list[tuple[str, str]]:
 
 def overdue_deliveries(at: datetime) -> Overdue:
     """Count the deliveries that were due at `at` and are not sent, up to `COUNTED_UP_TO`."""
-    due = WebhookDelivery.objects.due(at).filter(endpoint__is_enabled=True).order_by("due_at")
-    found = due[:COUNTED_UP_TO].aggregate(count=Count("pk"), oldest=Min("due_at"))
+    # In the order in which they are due: those that are overdue come first.
+    waiting = WebhookDelivery.objects.pending().filter(endpoint__is_enabled=True).order_by("due_at")
+    found = waiting[:COUNTED_UP_TO].aggregate(
+        pending=Count("pk"), count=Count("pk", filter=Q(due_at__lte=at)), oldest=Min("due_at")
+    )
     if not found["count"]:
-        return Overdue(count=0, oldest=None)
+        return Overdue(count=0, oldest=None, pending=found["pending"])
     theirs = WebhookDelivery.objects.due(at).filter(endpoint=OuterRef("pk"))
     failing = WebhookEndpoint.objects.enabled().filter(Exists(theirs), failures__gt=0)
     return Overdue(
         count=found["count"],
         oldest=found["oldest"],
+        pending=found["pending"],
         failing=tuple(map(str, failing.order_by("pk")[:SHOWN_RECEIVERS])),
     )
 
@@ -161,7 +172,14 @@ def somebody_is_told_by_mail() -> bool:
 
 def pending_migrations() -> list[str]:
     """Return the migrations of this code that the database has not seen, as 'app.name'."""
-    applied = MigrationRecorder(connection).applied_migrations()
+    recorder = MigrationRecorder(connection)
+    try:
+        # Its own method looks first whether the table is there, in another question.
+        applied = set(recorder.migration_qs.values_list("app", "name"))
+    except DatabaseError:
+        if recorder.has_table():
+            raise
+        applied = set()
     return sorted(f"{app}.{name}" for app, name in _migrations() if (app, name) not in applied)
 
 

@@ -40,9 +40,11 @@ class Sight:
 
     def of(self, rows: RowsT, brand: str) -> RowsT:
         """Return those of `rows` whose brand exists here; `brand` is the way to its key."""
-        return (
-            rows if self.brand_ids is None else rows.filter(**{f"{brand}__among": self.brand_ids})
-        )
+        if self.brand_ids is None:
+            return rows
+        if not self.brand_ids:
+            return rows.none()  # the database need not be asked
+        return rows.filter(**{f"{brand}__among": self.brand_ids})
 
 
 EVERYTHING = Sight(brand_ids=None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -17,7 +17,7 @@ from django.db.models.functions import Cast
 from budgets.core import money, periods
 from budgets.core.decision import reached
 from budgets.models import Campaign, Spend
-from budgets.services import enforcement, rollover, totals
+from budgets.services import enforcement, freshness, rollover, totals
 from budgets.services.enforcement import Outcome, Trigger
 from budgets.services.rollover import BrandRow, Moment
 from budgets.services.totals import Account, Addend, TotalTooLarge
@@ -59,6 +59,7 @@ class _Row(NamedTuple):
     brand_id: int
     date: date
     micros: int
+    recorded_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,17 +222,28 @@ def _count_rows(
     by_day: dict[date, set[int]] = defaultdict(set)
     for entry in entries.values():
         by_day[moments[entry.brand_id].day.date].add(entry.campaign_id)
+    freshness.note(_reports(entries.values(), freshness.wanting(moments)), moments)
     rollover.roll_campaigns(by_day)  # new ones, whose totals speak of no day yet
     to_decide = count(entries.values(), moments)
     outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND)
     return Counted(rows=len(entries), outcome=outcome + done)
 
 
+def _reports(rows: Iterable[_Row], brand_ids: Collection[int]) -> dict[int, datetime]:
+    """Return when the newest of the rows was recorded, by brand."""
+    newest: dict[int, datetime] = {}
+    for row in rows:
+        if row.brand_id in brand_ids:
+            newest[row.brand_id] = max(row.recorded_at, newest.get(row.brand_id, row.recorded_at))
+    return newest
+
+
 def _entries(ids: list[int], moments: Mapping[int, Moment]) -> Iterator[tuple[int, _Row]]:
     """Yield the rows that are still uncounted and whose day has come."""
     rows = Spend.objects.uncounted().filter(pk__among=ids)
-    for pk, campaign_id, brand_id, day, amount in rows.values_list(
-        "pk", "campaign_id", "campaign__brand_id", "date", "amount"
+    for pk, campaign_id, brand_id, day, amount, recorded_at in rows.values_list(
+        "pk", "campaign_id", "campaign__brand_id", "date", "amount", "created_at"
     ):
         if day <= moments[brand_id].day.date:
-            yield pk, _Row(campaign_id, brand_id, day, money.to_micros(amount))
+            micros = money.to_micros(amount)
+            yield pk, _Row(campaign_id, brand_id, day, micros, recorded_at)

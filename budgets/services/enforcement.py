@@ -148,7 +148,10 @@ def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> 
         return Outcome()
     by_brand = {moment.brand.pk: moment for moment in moments}
     kinds, kind_of = _kinds(moments)
-    looks = {pk: moment.day.ends_at for pk, moment in by_brand.items()}
+    looks = {
+        pk: next_change(moment.day, set(), moment.now, stale_at=moment.brand.stale_at)
+        for pk, moment in by_brand.items()
+    }
     moves = _Moves()
     for situation in _situations(kind_of):
         kind = kinds[situation.kind]
@@ -165,7 +168,7 @@ def enforce(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> 
     _transit(moves)
     changes = [*bridges, *_write_log(moves, actor)]
     outbox.write(changes)
-    _store_next_look(by_brand, looks)
+    _store_next_look(by_brand, looks, trigger)
     return Outcome(
         brands=len(moments),
         changes=len(changes),
@@ -266,6 +269,7 @@ def brand_facts(moment: Moment) -> BrandFacts:
         month_is_spent=purse.month_is_spent,
         today=moment.day.date,
         hour=moment.hour,
+        waits_for_reports=moment.waits_for_reports,
     )
 
 
@@ -283,6 +287,7 @@ def _kinds(moments: Sequence[Moment]) -> tuple[list[_Kind], dict[int, int]]:
             brand.is_active,
             reached(brand.spent_today, brand.daily_budget),
             reached(brand.spent_this_month, brand.monthly_budget),
+            moment.waits_for_reports,
         )
         if key not in places:
             places[key] = len(kinds)
@@ -396,7 +401,9 @@ def _write_log(moves: _Moves, actor: str) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _store_next_look(by_brand: Mapping[int, Moment], looks: Mapping[int, datetime]) -> None:
+def _store_next_look(
+    by_brand: Mapping[int, Moment], looks: Mapping[int, datetime], trigger: Trigger
+) -> None:
     moments = by_brand.values()
     rows, params = sets.table(
         "look",
@@ -406,11 +413,15 @@ def _store_next_look(by_brand: Mapping[int, Moment], looks: Mapping[int, datetim
         trouble=("text", [moment.trouble for moment in moments]),
     )
     name = sets.name_of(Brand)
+    is_another = f"{name}.due_at <> look.due_at"
+    if trigger is Trigger.SWEEP:
+        # A timer that will ring before anything can change does no harm: reports leave such behind.
+        is_another = f"{name}.due_at > look.due_at OR {name}.due_at <= look.decided_at"
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {name} SET due_at = look.due_at, decided_at = look.decided_at,"  # noqa: S608  # names of ours
             f" trouble = look.trouble FROM {rows} WHERE {name}.id = look.id"
-            f" AND ({name}.due_at <> look.due_at OR {name}.trouble <> look.trouble"
+            f" AND ({is_another} OR {name}.trouble <> look.trouble"
             # Of a clock that was ahead and was put right.
             f" OR {name}.decided_at > look.decided_at)",
             params,
@@ -425,6 +436,8 @@ def _cause(old: str, new: str, moment: Moment, trigger: Trigger) -> str:
     if trigger is Trigger.SPEND and (
         new in BUDGET_HOLDS or (is_about_budget and not moment.has_turned)
     ):
+        return Cause.SPEND.value
+    if trigger is Trigger.SPEND and old == Hold.STALE_SPEND:
         return Cause.SPEND.value
     if Hold.OPERATOR in (old, new):
         return Cause.OPERATOR.value

@@ -16,7 +16,7 @@ from django.db import IntegrityError, connection, transaction
 from budgets.core import money, periods
 from budgets.core.money import InvalidAmount
 from budgets.models import Brand, Campaign, Spend, sets
-from budgets.services import counting, enforcement, rollover, totals
+from budgets.services import counting, enforcement, freshness, rollover, totals
 from budgets.services.enforcement import Trigger
 from budgets.services.rollover import BrandRow, Moment
 from budgets.services.totals import Account, TotalTooLarge
@@ -145,6 +145,8 @@ class Batch:
     results: list[Result]
     lines: dict[int, Line] = field(default_factory=dict)
     room: Room | None = None
+    repeated: set[int] = field(default_factory=set)
+    """Brands of which the spend was reported anew though it is as before."""
 
 
 class ReportRow(Protocol):
@@ -322,6 +324,9 @@ def _take(
             batch.lines[at] = examined
 
     recorded = enter(batch)
+    if wanting := freshness.wanting(moments):
+        heard = batch.repeated | {line.brand_id for line in recorded}
+        freshness.note({pk: moments[pk].now for pk in heard & wanting}, moments)
     to_decide = counting.count(recorded, moments)
     outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND, actor=source)
     return Receipt(results=tuple(batch.results), paused=outcome.paused, resumed=outcome.resumed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -15,6 +16,9 @@ FULL_CHECK = "full_check"
 PROVEN_LOG = "proven_log"
 """Up to where the chain of the log was proven: each full check goes on from there."""
 
+MILLISECONDS = "milliseconds"
+"""How long a run took, among its counts."""
+
 BRANDS_A_HELPER = 2000
 """Due brands for which another worker is worth asking: about a second's work."""
 MOST_HELPERS = 3
@@ -22,26 +26,29 @@ MOST_HELPERS = 3
 FULL_CHECK_EVERY = timedelta(minutes=15)
 
 
-def check_and_pause(now: datetime) -> dict[str, int]:
-    """Count what is uncounted, drain the due brands; when its time has come check and tidy up."""
+def check_and_pause(now: datetime, elapsed: Callable[[], int] | None = None) -> dict[str, int]:
+    """Count what is uncounted, drain the due brands; when its time has come check and tidy up.
+
+    `elapsed` is the door's stopwatch, in milliseconds since `now`: kept on record beside the counts.
+    """
     counts = _pass(now)
     counts["corrected"] = counts["forgotten"] = 0
     # Before the full check: one that fails must not look like passes that stand still.
-    _remember(CHECK_AND_PAUSE, now, counts)
+    _remember(CHECK_AND_PAUSE, now, counts, elapsed)
     if _full_check_is_due(now):
         counts["corrected"] = full_check(now)
         counts["forgotten"] = retention.prune(now)
-        _remember(CHECK_AND_PAUSE, now, counts)
+        _remember(CHECK_AND_PAUSE, now, counts, elapsed)
     return counts
 
 
-def reset(now: datetime) -> dict[str, int]:
+def reset(now: datetime, elapsed: Callable[[], int] | None = None) -> dict[str, int]:
     """Roll the totals of brands whose local day or month is over and reactivate whom that frees.
 
     What is uncounted is counted first: else a campaign that spent its new day already would start.
     """
     counts = _pass(now)
-    _remember(RESET, now, counts)
+    _remember(RESET, now, counts, elapsed)
     return counts
 
 
@@ -94,5 +101,12 @@ def _full_check_is_due(now: datetime) -> bool:
     return last is None or not timedelta(0) <= now - last.at < FULL_CHECK_EVERY
 
 
-def _remember(name: str, now: datetime, counts: dict[str, int]) -> None:
+def _remember(
+    name: str,
+    now: datetime,
+    counts: dict[str, int],
+    elapsed: Callable[[], int] | None = None,
+) -> None:
+    if elapsed is not None:
+        counts = {**counts, MILLISECONDS: elapsed()}
     PassRecord.objects.update_or_create(name=name, defaults={"at": now, "counts": counts})

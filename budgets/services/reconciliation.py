@@ -182,3 +182,6 @@ KINDS = (
         _active_though_off,
     ),
 )
+
+INVARIANTS = (*(code for code, _, _ in KINDS), "log_broken", "log_ahead")
+"""The codes of all findings there can be."""

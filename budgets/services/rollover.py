@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 from django.db.models import Case, F, Value, When
 
-from budgets.core import money, periods
+from budgets.core import decision, money, periods
 from budgets.core.decision import Purse
 from budgets.core.periods import LocalDay, UnknownZone
 from budgets.models import Brand, Campaign, MoneyField, Spend, sets
-from budgets.models.brand import AT_ONCE, Zoned
+from budgets.models.brand import AT_ONCE, StalePolicy, Zoned
 from budgets.services import totals
 
 ZERO = Decimal(0)
@@ -45,6 +45,9 @@ class BrandRow(Zoned):
     daily_budget: int | None
     monthly_budget: int | None
     trouble: str
+    stale_after_hours: int | None
+    stale_policy: str
+    last_report_at: datetime | None
     is_due: bool
     """Time may have changed something of it."""
     is_written: bool
@@ -69,10 +72,23 @@ class BrandRow(Zoned):
             daily_budget=None if daily is None else money.to_micros(daily),
             monthly_budget=None if monthly is None else money.to_micros(monthly),
             trouble=brand.trouble,
+            stale_after_hours=brand.stale_after_hours,
+            stale_policy=brand.stale_policy,
+            last_report_at=brand.last_report_at,
             is_due=brand.due_at <= now,
             is_written=brand.due_at == AT_ONCE,
             decided_at=brand.decided_at if brand.decided_at > now else None,
         )
+
+    @property
+    def wants_reports(self) -> bool:
+        """Whether its spend can become stale: then `last_report_at` is kept."""
+        return self.stale_after_hours is not None
+
+    @property
+    def stale_at(self) -> datetime | None:
+        """The instant from which on its spend is stale, unless some is reported before."""
+        return decision.stale_at(self.last_report_at, self.stale_after_hours)
 
 
 class Locked(NamedTuple):
@@ -141,6 +157,7 @@ def _select(brand_ids: Collection[int], now: datetime, locking: str) -> list[Bra
 _COLUMNS = (
     "id, name, currency, is_active, timezone, zone_in_force, spend_day, total_daily_spend,"
     " total_monthly_spend, daily_budget, monthly_budget, trouble,"
+    " stale_after_hours, stale_policy, last_report_at,"
     " due_at <= %s, due_at = %s, CASE WHEN decided_at > %s THEN decided_at END"
 )
 
@@ -150,9 +167,10 @@ def _instants(now: datetime) -> list[Any]:
 
 
 def _from_sqlite(row: Sequence[Any]) -> BrandRow:
-    *stored, is_due, is_written, ahead = row
+    *stored, reported, is_due, is_written, ahead = row
+    last_report_at = reported and reported.replace(tzinfo=UTC)
     decided_at = ahead and datetime.fromisoformat(ahead).replace(tzinfo=UTC)
-    return BrandRow(*[*stored, bool(is_due), bool(is_written), decided_at])
+    return BrandRow(*[*stored, last_report_at, bool(is_due), bool(is_written), decided_at])
 
 
 class Moment(NamedTuple):
@@ -170,6 +188,17 @@ class Moment(NamedTuple):
     def hour(self) -> int:
         """The local wall-clock hour (0-23)."""
         return self.day.hour_at(self.now)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether its spend was not reported for longer than it allows."""
+        stale_at = self.brand.stale_at
+        return stale_at is not None and stale_at <= self.now
+
+    @property
+    def waits_for_reports(self) -> bool:
+        """Whether, for that, nothing of it shall run until some is reported."""
+        return self.is_stale and self.brand.stale_policy == StalePolicy.HOLD
 
     @property
     def is_due(self) -> bool:
@@ -235,6 +264,9 @@ class _Plan:
     forward: dict[date, list[int]] = field(default_factory=lambda: defaultdict(list))
     back: dict[date, list[BrandRow]] = field(default_factory=lambda: defaultdict(list))
     campaigns_of: dict[date, list[int]] = field(default_factory=lambda: defaultdict(list))
+    waiting_since: dict[datetime | None, list[int]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     def add(self, moment: Moment, *, with_campaigns: bool) -> None:
         """Take a brand in, and have it say what will be in its row."""
@@ -244,6 +276,10 @@ class _Plan:
         if moment.zone.key != brand.zone_in_force:
             self.adopted[moment.zone.key].append(brand.pk)
             brand.zone_in_force = moment.zone.key
+        if brand.wants_reports != (brand.last_report_at is not None):
+            # Nobody knows how old the last report is: the wait for the next one begins.
+            brand.last_report_at = moment.now if brand.wants_reports else None
+            self.waiting_since[brand.last_report_at].append(brand.pk)
         if brand.spend_day < today:
             self.forward[today].append(brand.pk)
             brand.spent_today = 0
@@ -257,6 +293,8 @@ class _Plan:
         """Write it."""
         for zone_name, ids in self.adopted.items():
             Brand.objects.filter(pk__among=ids).write(zone_in_force=zone_name)
+        for since, ids in self.waiting_since.items():
+            Brand.objects.filter(pk__among=ids).write(last_report_at=since)
         for today, ids in self.forward.items():
             Brand.objects.filter(pk__among=ids).write(**_rolled_to(today))
         for today, ids in self.campaigns_of.items():

@@ -110,6 +110,7 @@ def _enter(batch: Batch) -> list[Line]:
         difference = line._replace(micros=line.micros - before[day])
         if not difference.micros:
             batch.results[at] = UNCHANGED
+            batch.repeated.add(line.brand_id)
         elif abs(difference.micros) >= money.to_micros(money.LIMIT):
             batch.results[at] = _cannot_be_meant(line, before[day])
         elif batch.room and not batch.room.takes(difference):

@@ -20,6 +20,8 @@ class Row:
     campaign: CampaignFact
     date: date
     amount: Decimal
+    recorded_at: datetime | None = None
+    """When it came; ``None`` where nobody waits for it."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -60,6 +62,9 @@ class BrandFact:
     is_active: bool = True
     daily: Decimal | None = None
     monthly: Decimal | None = None
+    patience: timedelta | None = None
+    """How long it goes without a report, of those in its rows, before nothing may run."""
+    waits_since: datetime | None = None
     campaigns: list[CampaignFact] = field(default_factory=list)
 
     def today(self, now: datetime) -> date:
@@ -107,7 +112,9 @@ class World:
                 of_month += row.amount
         return Spent(of_day, of_month)
 
-    def hold(self, brand: BrandFact, campaign: CampaignFact, now: datetime) -> str:
+    def hold(  # noqa: C901  # one question a hold
+        self, brand: BrandFact, campaign: CampaignFact, now: datetime
+    ) -> str:
         """Return the strongest reason why the campaign may not run now; empty: it may."""
         today = brand.today(now)
         shared, own = self.spent(brand.campaigns, today), self.spent([campaign], today)
@@ -129,9 +136,22 @@ class World:
             return "brand_daily_budget"
         if campaign.daily is not None and (own.today >= campaign.daily or campaign.daily == 0):
             return "campaign_daily_budget"
+        if self.waited(brand, now):
+            return "stale_spend"
         if not campaign.is_open(brand.local(now)):
             return "outside_hours"
         return ""
+
+    def waited(self, brand: BrandFact, now: datetime) -> bool:
+        """Tell whether the brand waits for a report in vain; rows of days to come are none yet."""
+        if brand.patience is None or brand.waits_since is None:
+            return False
+        heard = [
+            row.recorded_at
+            for row in self.rows
+            if row.campaign in brand.campaigns and row.date <= brand.today(now) and row.recorded_at
+        ]
+        return now - max([brand.waits_since, *heard]) >= brand.patience
 
     def holds(self, brand: BrandFact, now: datetime) -> dict[int, str]:
         """Return the hold of each campaign of a brand, by primary key."""
@@ -152,7 +172,13 @@ class World:
         self, brand: BrandFact, campaign: CampaignFact, now: datetime, *, within: timedelta
     ) -> datetime | None:
         """Return the first quarter of an hour after `now` at which a held campaign may run."""
-        if self.hold(brand, campaign, now) in ("", "operator", "brand_inactive", "ended"):
+        if self.hold(brand, campaign, now) in (
+            "",
+            "operator",
+            "brand_inactive",
+            "ended",
+            "stale_spend",
+        ):
             return None
         instant = _quarter(now)
         while (instant := instant + timedelta(minutes=15)) <= now + within:

@@ -12,7 +12,7 @@ from django.db import connection
 
 from budgets import tasks
 from budgets.core.decision import Hold
-from budgets.models import Alert
+from budgets.models import Alert, PassRecord
 from budgets.services import passes
 from budgets.tests.builders import (
     NOW,
@@ -177,3 +177,17 @@ def test_passes_that_stay_away_for_three_intervals_are_told() -> None:
         with time_machine.travel(NOW + timedelta(minutes=minutes), tick=False):
             tasks.raise_alerts()
         assert Alert.objects.count() == (2 if minutes > 4 else 0)
+
+
+@pytest.mark.parametrize("name", [passes.CHECK_AND_PAUSE, passes.RESET])
+@pytest.mark.django_db
+def test_how_long_a_pass_took_is_on_record_beside_what_it_did(name: str) -> None:
+    make_campaign()
+
+    counts = getattr(tasks, name)()
+
+    kept = PassRecord.objects.get(name=name).counts
+    took = kept.pop(passes.MILLISECONDS)
+    assert kept == counts
+    assert type(took) is int
+    assert took >= 0

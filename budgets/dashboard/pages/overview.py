@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from itertools import accumulate, groupby
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from django.urls import reverse
 
@@ -35,13 +35,6 @@ SHOWN_OTHERS = 12
 SHOWN_CAMPAIGNS = 20
 SHOWN_CHANGES = 20
 SHOWN_TROUBLES = 5
-
-MANY_CAMPAIGNS = 200_000
-KEPT_SECONDS = 15.0
-"""With so many campaigns the counts and sums of the whole are kept for three refreshes of the page:
-counting a million takes 0.1 s, and every open page asks for it."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,10 +190,9 @@ def build(reader: Reader, wanted: Filter, *, admin_url: str = "") -> Page:
     `admin_url` is where brands are made, empty for who may not.
     """
     sight: Sight = reader.person
-    by_hold = _counts.get(sight.brand_ids, lambda: dashboard.campaigns_by_hold(sight), _size)
-    whole = _wholes.get(
-        sight.brand_ids, lambda: dashboard.whole(sight, reader.now), lambda found: found.brands * 10
-    )
+    moment = time.monotonic()
+    by_hold = dashboard.kept_campaigns_by_hold(sight, moment)
+    whole = dashboard.kept_whole(sight, reader.now, moment)
     proposed = dashboard.candidates(sight, wanted, whole.settled_zones, reader.now)
     # A brand with a corrupt zone has no local day; the banner names it.
     moments = rollover.preview(proposed, reader.now)
@@ -243,36 +235,6 @@ def build(reader: Reader, wanted: Filter, *, admin_url: str = "") -> Page:
         admin_url=admin_url,
         sees_all=sight.brand_ids is None,
     )
-
-
-class _Kept(Generic[T]):
-    """What takes long where there is very much is kept for a while, for each set of brands seen."""
-
-    MOST = 100
-    """Sets of brands that are kept at a time."""
-
-    def __init__(self) -> None:
-        self._kept: dict[Hashable, tuple[float, T]] = {}
-
-    def get(self, key: Hashable, ask: Callable[[], T], size: Callable[[T], int]) -> T:
-        """Return what was kept for `key`, or ask; `size` is how many campaigns it took."""
-        until, kept = self._kept.get(key, (0.0, None))
-        if kept is not None and time.monotonic() < until:
-            return kept
-        asked = ask()
-        if size(asked) >= MANY_CAMPAIGNS:
-            if len(self._kept) >= self.MOST:
-                self._kept.clear()
-            self._kept[key] = time.monotonic() + KEPT_SECONDS, asked
-        return asked
-
-
-_counts = _Kept[dict[str, int]]()
-_wholes = _Kept[Whole]()
-
-
-def _size(by_hold: Mapping[str, int]) -> int:
-    return sum(by_hold.values())
 
 
 def _holds(reader: Reader, by_hold: Mapping[str, int], wanted: Filter) -> list[HoldCount]:

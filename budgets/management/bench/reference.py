@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
 
 from budgets.core.dayparting import Hours
-from budgets.core.decision import BrandFacts, CampaignFacts, Facts, decide, reached
+from budgets.core.decision import BrandFacts, CampaignFacts, Facts, decide, reached, stale_at
 
 READ_AT_ONCE = 10_000
 
@@ -39,6 +39,9 @@ class _Brand(NamedTuple):
     spent_today: int
     spent_this_month: int
     spend_day: date
+    stale_after_hours: int | None
+    stale_policy: str
+    last_report_at: datetime | None
 
 
 class _Campaign(NamedTuple):
@@ -124,7 +127,7 @@ def verify_ledger(source: str, rows: int, micros: int) -> None:
 
 _BRANDS = (
     "SELECT id, is_active, daily_budget, monthly_budget, total_daily_spend, total_monthly_spend,"
-    " spend_day FROM budgets_brand"
+    " spend_day, stale_after_hours, stale_policy, last_report_at FROM budgets_brand"
 )
 _CAMPAIGNS = (
     "SELECT id, brand_id, is_enabled, daily_budget, monthly_budget, allowed_start_hour,"
@@ -152,13 +155,21 @@ def _date(value: Any) -> date:
     return value if isinstance(value, date) else date.fromisoformat(value)
 
 
+def _utc_or_none(value: datetime | None) -> datetime | None:
+    return value and value.replace(tzinfo=UTC)
+
+
 def _date_or_none(value: Any) -> date | None:
     return None if value is None else _date(value)
 
 
 def _brand(row: tuple[Any, ...]) -> _Brand:
     brand = _Brand._make(row)
-    return brand._replace(is_active=bool(brand.is_active), spend_day=_date(brand.spend_day))
+    return brand._replace(
+        is_active=bool(brand.is_active),
+        spend_day=_date(brand.spend_day),
+        last_report_at=_utc_or_none(brand.last_report_at),
+    )
 
 
 def _campaign(row: tuple[Any, ...]) -> _Campaign:
@@ -188,12 +199,14 @@ def _spent(today: date) -> dict[int, _Spent]:
 
 
 def _brand_facts(brand: _Brand, spent: _Spent, now: datetime) -> BrandFacts:
+    stale = stale_at(brand.last_report_at, brand.stale_after_hours)
     return BrandFacts(
         is_active=brand.is_active,
         day_is_spent=reached(spent.today, brand.daily_budget),
         month_is_spent=reached(spent.this_month, brand.monthly_budget),
         today=now.date(),
         hour=now.hour,
+        waits_for_reports=brand.stale_policy == "hold" and stale is not None and stale <= now,
     )
 
 

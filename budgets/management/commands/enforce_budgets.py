@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
+from budgets.core.durations import stopwatch
 from budgets.management.rounds import one_line, seconds, stop_signals
 from budgets.services import passes
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, *args: object, every: float | None = None, **options: object) -> None:
         """Run one pass and print its counts, or passes until stopped."""
         if every is None:
-            self._print(passes.check_and_pause(timezone.now()))
+            self._print(passes.check_and_pause(timezone.now(), stopwatch(time.monotonic)))
         else:
             self._keep_pace(every)
 
@@ -55,9 +56,9 @@ class Command(BaseCommand):
 
     def _pass(self) -> None:
         now = timezone.now()
-        counts = passes.check_and_pause(now)
+        counts = passes.check_and_pause(now, stopwatch(time.monotonic))
         # Nothing is left for it to do; but health asks when it last came to its end.
-        passes.reset(now)
+        passes.reset(now, stopwatch(time.monotonic))
         done = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
         self._say(f"{now:%Y-%m-%d %H:%M:%S} UTC: {done or 'nothing was due'}")
 

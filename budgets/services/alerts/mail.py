@@ -24,6 +24,10 @@ FOLLOWS: dict[str, str] = {
     AlertKind.PASSES_STALE: "Spend still pauses campaigns; nothing resumes, and allowed hours are not "
     "kept, until passes run again. The page Health says more.",
 }
+HELD = (
+    "Its campaigns are held until spend is reported again. See whether the reports of the platforms "
+    "arrive; a report of nothing spent lifts the hold as well."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +45,7 @@ def letter(alert: Alert) -> Letter:
     return Letter(
         subject=one_line(alert.words)[:LONGEST_SUBJECT],
         facts=[(title, one_line(words)) for title, words in _facts(alert) if words],
-        follows=FOLLOWS[alert.kind],
+        follows=HELD if alert.figures.get("is_held") else FOLLOWS[alert.kind],
         url=f"{settings.SITE_URL}/alerts/" if settings.SITE_URL else "",
     )
 
@@ -88,6 +92,8 @@ def _facts(alert: Alert) -> list[tuple[str, str]]:
         facts += [("Hours without spend", str(figures["hours"]))]
         if last := figures.get("last_spend_at"):
             facts += [("Last spend recorded", _instant(last))]
+        if heard := figures.get("last_report_at"):
+            facts += [("Last report", _instant(heard))]
     return [*facts, ("Noticed", _instant(alert.raised_at.isoformat()))]
 
 

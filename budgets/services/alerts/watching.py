@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from budgets.models import Alert, AlertKind, PassRecord
-from budgets.services.alerts import raising, silence, thresholds
+from budgets.services.alerts import raising, silence, stale, thresholds
 from budgets.services.alerts.raising import News
 from budgets.services.transactions import chunks
 
@@ -30,10 +30,12 @@ def look(now: datetime, patience: Mapping[str, timedelta]) -> dict[str, int]:
 
     `patience`: how long each job of the passes may stay away. May run several times at once.
     """
-    counts = {"thresholds": 0, "silent": 0, "passes": 0}
+    counts = {"thresholds": 0, "silent": 0, "stale": 0, "passes": 0}
     counts["passes"] = raising.write(_stale_passes(now, patience), now)
     for news in thresholds.found(now):
         counts["thresholds"] += raising.write(news, now)
+    for news in stale.found(now):
+        counts["stale"] += raising.write(news, now)
     for piece in chunks(_by_topic(silence.found(now))):
         counts["silent"] += raising.write([one for topic in piece for one in topic], now)
     _prune(now)

@@ -151,7 +151,8 @@ def test_whoever_loses_a_race_for_a_name_is_told_so(
     monkeypatch.setattr(Brand, "validate_constraints", lambda self, exclude=None: None)
 
     response = ana.post(
-        "/admin/budgets/brand/add/", {"name": "Acme", "timezone": "UTC", "currency": "USD"}
+        "/admin/budgets/brand/add/",
+        {"name": "Acme", "timezone": "UTC", "currency": "USD", "stale_policy": "alert"},
     )
 
     assert response.status_code == 302

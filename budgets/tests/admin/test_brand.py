@@ -31,6 +31,8 @@ FORM = {
     "monthly_budget": "",
     "timezone": "UTC",
     "currency": "USD",
+    "stale_after_hours": "",
+    "stale_policy": "alert",
 }
 
 
@@ -221,3 +223,14 @@ def test_only_what_changes_is_offered_to_those_who_may_only_look(client: Client)
     assert client.post(f"{LIST}{brand.pk}/delete/", {"post": "yes"}).status_code == 403
     assert client.get("/admin/budgets/campaign/").status_code == 403
     assert Campaign.objects.count() == 0
+
+
+def test_the_age_of_the_last_report_is_shown_to_those_who_asked_for_it(ana: Client) -> None:
+    brand = make_brand(name="Acme")
+    assert "Last report of spend" not in html(ana.get(change(brand)))
+
+    ana.post(change(brand), {**FORM, "stale_after_hours": "1", "stale_policy": "hold"})
+    assert "Last report of spend" in html(ana.get(change(brand)))
+
+    Brand.objects.filter(pk=brand.pk).write(last_report_at=NOW - timedelta(hours=2))
+    assert "<strong>stale</strong>" in html(ana.get(change(brand)))

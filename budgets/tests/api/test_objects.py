@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +40,9 @@ def test_a_brand_as_it_stands(program: Program, tents: Campaign, aurora: Brand) 
         "currency": "USD",
         "timezone": "UTC",
         "pending_timezone": None,
+        "stale_after_hours": None,
+        "stale_policy": "alert",
+        "last_report_at": None,
         "spend": {"date": "2026-11-24", "today": "12.50", "this_month": "12.50"},
         "trouble": "",
     }
@@ -244,6 +248,19 @@ def test_an_edit_of_a_campaign_answers_with_its_new_state(
     assert state(tents) == hold
 
 
+def test_a_brand_can_be_held_for_want_of_reports(program: Program, tents: Campaign) -> None:
+    edit = {"stale_after_hours": 6, "stale_policy": "hold"}
+
+    answer = program.patch(f"/brands/{tents.brand_id}", edit).json
+
+    assert {name: answer[name] for name in edit} == edit
+    assert answer["last_report_at"] == "2026-11-24T15:00:00Z"
+    passes.check_and_pause(NOW + timedelta(hours=6))
+    assert state(tents) == "stale_spend"
+    program.patch(f"/brands/{tents.brand_id}", {"stale_after_hours": None})
+    assert state(tents) == ""
+
+
 def test_what_is_left_out_stays(program: Program, tents: Campaign) -> None:
     before = program.get(f"/campaigns/{tents.pk}").json
 
@@ -258,7 +275,15 @@ def test_a_new_zone_waits_for_midnight(program: Program, aurora: Brand) -> None:
     assert (answer["timezone"], answer["pending_timezone"]) == ("UTC", "Asia/Tokyo")
 
 
-BRAND_FIELDS = ["name", "is_active", "daily_budget", "monthly_budget", "timezone"]
+BRAND_FIELDS = [
+    "name",
+    "is_active",
+    "daily_budget",
+    "monthly_budget",
+    "timezone",
+    "stale_after_hours",
+    "stale_policy",
+]
 CAMPAIGN_FIELDS = [
     "name",
     "external_id",
@@ -407,6 +432,11 @@ def test_a_day_of_a_flight_must_be_a_date(
         ("brand timezone", "/etc/localtime"),
         ("brand is_active", "true"),
         ("brand is_active", 1),
+        ("brand stale_after_hours", 0),
+        ("brand stale_after_hours", 721),
+        ("brand stale_after_hours", True),
+        ("brand stale_policy", "panic"),
+        ("brand stale_policy", None),
         ("campaign name", ""),
         ("campaign is_enabled", 0),
         ("campaign allowed_start_hour", 24),
@@ -430,6 +460,7 @@ def test_a_field_says_what_it_cannot_be(
         "brand total_daily_spend",
         "brand spend_day",
         "brand due_at",
+        "brand last_report_at",
         "brand zone_in_force",
         "brand id",
         "campaign is_active",

@@ -22,6 +22,7 @@ from budgets.core.dayparting import (
     next_change,
     notation,
     open_hours,
+    open_spans,
     parse,
     week_of,
 )
@@ -275,3 +276,15 @@ def test_the_next_change_is_the_first_quarter_at_which_the_wall_clock_shows_anot
 
 def test_the_modules_example_is_one() -> None:
     assert notation(parse(dayparting.EXAMPLE)) == dayparting.EXAMPLE
+
+
+def test_the_open_spans_of_a_real_day_follow_its_clock() -> None:
+    # New York springs forward at 02:00: the hour 2 is absent, and 1 and 3 are neighbours.
+    day = local_day(zone_named("America/New_York"), at("2026-03-08T12:00-04:00"))
+
+    assert open_spans(day, Hours(1, 4)) == ((at("2026-03-08T06:00Z"), at("2026-03-08T08:00Z")),)
+    assert open_spans(day, Hours(22, 1)) == (
+        (at("2026-03-08T05:00Z"), at("2026-03-08T06:00Z")),
+        (at("2026-03-09T02:00Z"), at("2026-03-09T04:00Z")),
+    )
+    assert open_spans(day, Hours(2, 3)) == ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import pytest
@@ -20,6 +20,7 @@ from budgets.core.decision import (
     least_budget,
     next_change,
     reached,
+    stale_at,
 )
 from budgets.core.periods import local_day, zone_named
 from budgets.tests.builders import at
@@ -47,6 +48,7 @@ IN_ORDER = [
     Hold.CAMPAIGN_MONTHLY_BUDGET,
     Hold.BRAND_DAILY_BUDGET,
     Hold.CAMPAIGN_DAILY_BUDGET,
+    Hold.STALE_SPEND,
     Hold.OUTSIDE_HOURS,
 ]
 
@@ -71,6 +73,8 @@ def held_by(facts: Facts, hold: Hold) -> Facts:  # noqa: C901  # one case a hold
             brand = replace(brand, day_is_spent=True)
         case Hold.CAMPAIGN_DAILY_BUDGET:
             campaign = replace(campaign, day_is_spent=True)
+        case Hold.STALE_SPEND:
+            brand = replace(brand, waits_for_reports=True)
         case Hold.OUTSIDE_HOURS:
             campaign = replace(campaign, hours=Hours(16, 18))
         case Hold.UNDECIDED:
@@ -193,6 +197,42 @@ def test_time_alone_changes_nothing_before_the_nearest_opening_closing_or_midnig
     now = at("2026-11-24T15:20Z")
 
     assert next_change(local_day(zone_named("UTC"), now), calendars, now) == at(expected)
+
+
+@pytest.mark.parametrize(
+    ("is_stale_at", "expected"),
+    [
+        (None, "2026-11-24T17:00Z"),
+        ("2026-11-24T16:59:59Z", "2026-11-24T16:59:59Z"),
+        ("2026-11-24T17:30Z", "2026-11-24T17:00Z"),
+        ("2026-11-24T15:20Z", "2026-11-24T17:00Z"),
+        ("2026-11-24T09:00Z", "2026-11-24T17:00Z"),
+    ],
+)
+def test_time_alone_makes_spend_stale_once(is_stale_at: str | None, expected: str) -> None:
+    now = at("2026-11-24T15:20Z")
+    day = local_day(zone_named("UTC"), now)
+
+    told = next_change(day, {Hours(9, 17)}, now, stale_at=at(is_stale_at) if is_stale_at else None)
+
+    assert told == at(expected)
+
+
+@pytest.mark.parametrize(
+    ("last_report_at", "hours", "expected"),
+    [
+        (at("2026-11-24T15:20Z"), 6, at("2026-11-24T21:20Z")),
+        # Hours that pass: the clock change of the night lengthens no wait.
+        (at("2026-03-08T01:30-05:00"), 3, at("2026-03-08T09:30Z")),
+        (at("2026-11-24T15:20Z"), None, None),
+        (None, 6, None),
+        (None, None, None),
+    ],
+)
+def test_spend_is_stale_its_hours_after_the_last_report(
+    last_report_at: datetime | None, hours: int | None, expected: datetime | None
+) -> None:
+    assert stale_at(last_report_at, hours) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from budgets.core.durations import in_words
+from budgets.core.durations import in_words, stopwatch
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,11 @@ def test_a_duration_is_told_in_its_largest_unit_rounded_down(
     duration: timedelta, words: str
 ) -> None:
     assert in_words(duration) == words
+
+
+def test_a_stopwatch_tells_whole_milliseconds_by_the_clock_it_is_given() -> None:
+    seconds = iter([100.0, 100.0, 101.2504])
+    elapsed = stopwatch(lambda: next(seconds))
+
+    assert elapsed() == 0
+    assert elapsed() == 1250

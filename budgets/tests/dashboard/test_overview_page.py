@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -18,6 +18,7 @@ from budgets.dashboard.pages.overview import BrandLine, Page
 from budgets.dashboard.reader import Reader
 from budgets.dashboard.states import KINDS
 from budgets.models import Brand
+from budgets.queries import dashboard, kept
 from budgets.queries.dashboard import Filter
 from budgets.services import editing, passes
 from budgets.services.access import Person
@@ -32,9 +33,14 @@ EVERYBODY = Person(brand_ids=None, name="ana", may_pause=True, may_edit=True, is
 
 
 @pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "_counts", page._Kept())
-    monkeypatch.setattr(page, "_wholes", page._Kept())
+def nothing_kept() -> Iterator[None]:
+    yield
+    forget()
+
+
+def forget() -> None:
+    dashboard.counts_kept.forget()
+    dashboard.wholes_kept.forget()
 
 
 def make_brand(name: str, spent: int | str = 0, **fields: Any) -> Brand:
@@ -386,7 +392,7 @@ def asked(make: Callable[[int], object], wanted: Filter, **seen: object) -> list
     counts = []
     for count in (1, 30):
         make(count)
-        page._counts._kept.clear()
+        forget()
         counts.append(len(statements(lambda: build(wanted, **seen))))
     return counts
 
@@ -413,11 +419,11 @@ def test_counts_of_very_many_campaigns_are_kept_for_a_while(
     brand = make_brand("Acme", 50)
     assert build().running == "1"
 
-    monkeypatch.setattr(page, "MANY_CAMPAIGNS", 1)
+    monkeypatch.setattr(kept, "MANY_CAMPAIGNS", 1)
     assert build().running == "1"
     switch(brand.campaigns.get(), on=False)
     assert build().running == "1"
     assert build(brand_ids=frozenset({brand.pk})).running == "0"  # another's are not given out
 
-    monkeypatch.setattr(page, "_counts", page._Kept())
+    forget()
     assert build().running == "0"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
 from django_celery_beat.models import PeriodicTask
 
 from budgets.services import passes
@@ -42,3 +43,17 @@ def all_is_well(db: None, running_broker: None) -> None:
     PeriodicTask.objects.update(last_run_at=NOW, date_changed=NOW)
     passes.check_and_pause(NOW)
     passes.reset(NOW)
+
+
+@pytest.fixture
+def broken_database(transactional_db: None, django_db_serialized_rollback: None) -> Iterator[None]:
+    """Have the database fail for real: no such file, no such database."""
+    name = connection.settings_dict["NAME"]
+
+    def point_to(target: str) -> None:
+        connection.close()
+        connection.settings_dict["NAME"] = target
+
+    point_to("/no/such/database")
+    yield
+    point_to(name)

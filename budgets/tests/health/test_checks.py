@@ -263,7 +263,11 @@ class TestWebhooks:
         assert "receivers fail" not in late.words
 
         webhooks.test(endpoint, now=NOW)
-        assert check("webhooks", after=16 * MINUTE).value == {"overdue": 2}
+        assert check("webhooks", after=16 * MINUTE).value == {
+            "pending": 2,
+            "overdue": 2,
+            "oldest_seconds": 960.0,
+        }
 
     def test_it_is_green_again_when_they_are_sent(self) -> None:
         endpoint, _ = make_webhook(now=NOW)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,9 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from budgets.models import PassRecord
 from budgets.services import webhooks
+from budgets.services.passes import CHECK_AND_PAUSE
 from budgets.tests.builders import make_webhook
 from budgets.tests.health.conftest import NOW
 from django_celery_budget.celery import app
@@ -28,20 +29,6 @@ LATE = NOW + timedelta(minutes=4)
 def staff(client: Client, db: None) -> Client:
     client.force_login(User.objects.create_user("ana", is_staff=True))
     return client
-
-
-@pytest.fixture
-def broken_database(transactional_db: None, django_db_serialized_rollback: None) -> Iterator[None]:
-    """Have the database fail for real: no such file, no such database."""
-    name = connection.settings_dict["NAME"]
-
-    def point_to(target: str) -> None:
-        connection.close()
-        connection.settings_dict["NAME"] = target
-
-    point_to("/no/such/database")
-    yield
-    point_to(name)
 
 
 def get(client: Client, moment: datetime, **headers: str) -> Response:
@@ -108,6 +95,7 @@ class TestVerdict:
         assert answer["checks"]["passes"]["value"]["check_and_pause_campaigns"] == {
             "age_seconds": 240.0,
             "red_after_seconds": 180.0,
+            "counts": PassRecord.objects.get(name=CHECK_AND_PAUSE).counts,
         }
 
     def test_the_refreshing_part_of_the_page_is_200_so_that_it_is_shown(

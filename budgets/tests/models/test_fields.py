@@ -23,7 +23,9 @@ BrandForm = modelform_factory(Brand, fields=["name", "daily_budget", "currency",
 
 
 def form(**data: str) -> Any:
-    return BrandForm({"name": "N", "currency": "USD", "timezone": "UTC", **data})
+    return BrandForm(
+        {"name": "N", "currency": "USD", "timezone": "UTC", "stale_policy": "alert", **data}
+    )
 
 
 @pytest.mark.parametrize(

@@ -166,3 +166,20 @@ def test_words_bound_by_structlog_are_in_the_record(form: str) -> None:
     [line] = book.lines()
     assert "r-1" in line
     assert "Alpenglow" in line
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_our_secrets_are_hidden_wherever_they_stand(form: str) -> None:
+    book = Book(form)
+    key, secret = f"bg_{'a1' * 6}_{'Xy9' * 14}Z", f"whsec_{'Ab3+' * 10}Zz0="
+
+    book.logger.info("GET /api?key=%s", key, extra={"body": {"secret": [secret]}})
+    try:
+        fail(f"no such key: {key}")
+    except ValueError:
+        book.logger.exception("refused")
+
+    assert key not in book.text()
+    assert secret not in book.text()
+    # Which key it was can be told: its prefix is no secret.
+    assert book.text().count(f"bg_{'a1' * 6}_***") >= 2

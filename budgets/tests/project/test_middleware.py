@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from budgets.tests.overhearing import overhearing
 from django_celery_budget import middleware
 
-FOR_EVERYBODY = {"/health/", "/health/live", "/health/live/", "/admin/login/"}
+FOR_EVERYBODY = {"/health/", "/health/live", "/health/live/", "/admin/login/", "/metrics"}
 API = "/api/v1/"
 DESCRIBES_THE_API = {f"{API}docs", f"{API}openapi.json"}
 
@@ -104,3 +106,43 @@ def test_a_kept_connection_is_asked_once_a_second(monkeypatch: pytest.MonkeyPatc
         door(HttpRequest())
 
     assert asked == [True, False, False, True, False]
+
+
+class TestRequestId:
+    def test_every_answer_has_one_of_its_own(self, client: Client) -> None:
+        names = {client.get("/health/live")["X-Request-ID"] for _ in range(3)}
+
+        assert len(names) == 3
+        assert all(re.fullmatch(r"[0-9a-f]{32}", name) for name in names)
+
+    def test_the_callers_is_taken(self, client: Client) -> None:
+        given = "01J8Z3-trace_7.a"
+
+        assert client.get("/health/live", headers={"X-Request-ID": given})["X-Request-ID"] == given
+
+    @pytest.mark.parametrize(
+        "given", ["", "two words", "x" * 65, 'a"b', "a\nb", "a\x1b[31m", "naïve", "a/b"]
+    )
+    def test_but_not_what_would_garble_the_log(self, client: Client, given: str) -> None:
+        name = client.get("/health/live", headers={"X-Request-ID": given})["X-Request-ID"]
+
+        assert re.fullmatch(r"[0-9a-f]{32}", name)
+
+    @pytest.mark.parametrize("path", [f"{API}nothing", f"{API}changes", "/metrics"])
+    def test_refusals_have_one_and_the_log_says_it(self, client: Client, path: str) -> None:
+        with overhearing() as heard:
+            response = client.get(path, headers={"X-Request-ID": "r-1"})
+
+        assert response.status_code >= 400
+        assert response["X-Request-ID"] == "r-1"
+        [record] = [it for it in heard.records() if it["logger"] == "django.request"]
+        assert record["request_id"] == "r-1"
+
+    def test_what_comes_after_is_not_called_by_it(self, client: Client) -> None:
+        client.get("/health/live")
+
+        with overhearing() as heard:
+            logging.getLogger("budgets").info("later")
+
+        [record] = heard.records()
+        assert "request_id" not in record

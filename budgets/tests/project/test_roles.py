@@ -134,6 +134,8 @@ NEEDS: dict[str, Needs] = {
     "sign-out": Needs(NO_GET, SIGNED_IN),
     "health": Needs(PUBLIC, NO_POST),
     "health-live": Needs(PUBLIC, NO_POST),
+    # Without a token in the settings it is not there.
+    "metrics": Needs(NOWHERE, NO_POST),
     "health/live/": Needs(PUBLIC, NO_POST),
     "admin:index": Needs(STAFF, STAFF),
     "admin:search": Needs(STAFF, STAFF),
@@ -580,9 +582,12 @@ def test_nothing_can_be_written_to_brands_that_are_not_seen(client: Client, hous
         (f"apikey/{house.own.ids['apikey']}/change/", {**KEY, "brands": [theirs.brand.pk]}),
         ("webhookendpoint/add/", {**HOOK, "brands": [theirs.brand.pk]}),
         ("webhookendpoint/add/", {**HOOK, "is_restricted": "False"}),
+        (
+            "brand/add/",
+            {"name": "New", "timezone": "UTC", "currency": "USD", "stale_policy": "alert"},
+        ),
         ("alertrecipient/add/", {**MAIL, "brands": [theirs.brand.pk]}),
         ("alertrecipient/add/", {**MAIL, "is_restricted": "False"}),
-        ("brand/add/", {"name": "New", "timezone": "UTC", "currency": "USD"}),
     ]
     forms += [
         (f"{model}/", {"action": action, "_selected_action": chosen[model], "post": "yes"})

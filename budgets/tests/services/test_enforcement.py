@@ -622,3 +622,22 @@ def test_every_campaign_has_as_many_log_rows_as_changes() -> None:
     counts = passes.check_and_pause(NOW)
 
     assert counts["changes"] == StatusChange.objects.count() == len(campaigns)
+
+
+def test_a_state_that_moves_between_reading_and_writing_is_decided_again() -> None:
+    campaign = decided(make_campaign(make_brand(daily_budget=10)))
+    others = iter(["UPDATE budgets_campaign SET hold = 'ended', is_active = (1 = 0)"])
+
+    def first_write(execute: Any, sql: str, *more: Any) -> Any:
+        if sql.startswith('UPDATE "budgets_campaign" SET hold') and (other := next(others, "")):
+            with connection.cursor() as cursor:
+                cursor.execute(other)
+        return execute(sql, *more)
+
+    with connection.execute_wrapper(first_write):
+        spend(campaign, 10)
+
+    assert next(others, None) is None
+    assert state(campaign) == Hold.BRAND_DAILY_BUDGET
+    assert [change.hold for change in log(campaign)] == ["", Hold.BRAND_DAILY_BUDGET]
+    assert totals(campaign) == (10, 10)

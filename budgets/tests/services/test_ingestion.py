@@ -560,3 +560,12 @@ def test_the_answers_can_be_counted() -> None:
         Answer.CONFLICT: 0,
         Answer.REJECTED: 1,
     }
+
+
+def test_a_large_batch_of_rows_without_ids_is_recorded_whole() -> None:
+    campaign = decided(make_campaign())
+
+    receipt = ingestion.record([event(campaign, 1, date=TODAY)] * 600, source="test", now=NOW)
+
+    assert receipt.count(Answer.RECORDED) == 600
+    assert totals(campaign) == (600, 600)

@@ -129,20 +129,23 @@ def campaign_facts(draw: st.DrawFn, today: date) -> CampaignFact:
 
 
 @st.composite
-def brand_facts(draw: st.DrawFn, now: datetime) -> BrandFact:
+def brand_facts(draw: st.DrawFn, now: datetime, *, impatient: bool) -> BrandFact:
+    patience = st.integers(1, 30).map(lambda hours: timedelta(hours=hours))
     brand = BrandFact(
         zone=draw(st.sampled_from(ZONES)),
         is_active=draw(st.sampled_from([True, True, True, True, False])),
         daily=draw(BUDGETS),
         monthly=draw(BUDGETS),
+        patience=draw(st.none() | patience) if impatient else None,
+        waits_since=now,
     )
     brand.campaigns = draw(st.lists(campaign_facts(brand.today(now)), min_size=1, max_size=3))
     return brand
 
 
 @st.composite
-def worlds(draw: st.DrawFn, now: datetime) -> World:
-    return World(draw(st.lists(brand_facts(now), min_size=1, max_size=3)))
+def worlds(draw: st.DrawFn, now: datetime, *, impatient: bool = True) -> World:
+    return World(draw(st.lists(brand_facts(now, impatient=impatient), min_size=1, max_size=3)))
 
 
 def settle_in(world: World) -> None:
@@ -154,8 +157,12 @@ def settle_in(world: World) -> None:
             is_active=brand.is_active,
             daily_budget=brand.daily,
             monthly_budget=brand.monthly,
+            stale_after_hours=brand.patience // timedelta(hours=1) if brand.patience else None,
+            stale_policy="hold",
         )
         brand.pk = row.pk
+        if brand.patience:
+            Brand.objects.filter(pk=brand.pk).write(last_report_at=brand.waits_since)
         for place, campaign in enumerate(brand.campaigns):
             campaign.pk = Campaign.objects.create(
                 brand=row,
@@ -183,13 +190,16 @@ def report(world: World, campaign: CampaignFact, day: date, amount: Decimal, now
     event = SpendEvent(campaign_id=campaign.pk, date=day, amount=amount)
     receipt = ingestion.record([event], source=SOURCE, now=now)
     if receipt.count(Answer.RECORDED):
-        world.rows.append(Row(campaign=campaign, date=day, amount=amount))
+        world.rows.append(Row(campaign=campaign, date=day, amount=amount, recorded_at=now))
 
 
-def smuggle(world: World, campaign: CampaignFact, day: date, amount: Decimal) -> None:
+def smuggle(
+    world: World, campaign: CampaignFact, day: date, amount: Decimal, now: datetime
+) -> None:
     """Write a row of the ledger past the front door."""
-    Spend.objects.bulk_create([Spend(campaign_id=campaign.pk, date=day, amount=amount)])
-    world.rows.append(Row(campaign=campaign, date=day, amount=amount))
+    row = Spend(campaign_id=campaign.pk, date=day, amount=amount, created_at=now)
+    Spend.objects.bulk_create([row])
+    world.rows.append(Row(campaign=campaign, date=day, amount=amount, recorded_at=now))
 
 
 def in_force(world: World) -> dict[int, str]:
@@ -264,7 +274,7 @@ def test_the_drained_state_equals_the_oracle(data: st.DataObject) -> None:
                     report(world, campaign, day, amount, now)
                 else:
                     day = today - timedelta(days=data.draw(st.integers(-3, 3)))
-                    smuggle(world, campaign, day, amount)
+                    smuggle(world, campaign, day, amount, now)
             # Seldom the one that also checks everybody, due or not: it would hide a late timer.
             one_pass = data.draw(
                 st.sampled_from([passes.reset, passes.reset, passes.check_and_pause])
@@ -290,7 +300,7 @@ def test_a_brand_is_due_no_later_than_any_answer_changes(data: st.DataObject) ->
             today = world.brand_of(campaign).today(now)
             for day in (today - timedelta(days=1), today, today + timedelta(days=1)):
                 if data.draw(st.booleans()):
-                    smuggle(world, campaign, day, data.draw(AMOUNTS))
+                    smuggle(world, campaign, day, data.draw(AMOUNTS), now)
 
         passes.reset(now)
 
@@ -347,7 +357,7 @@ def test_order_and_repetition_of_events_change_no_sum(data: st.DataObject) -> No
             campaign = data.draw(st.sampled_from(world.campaigns))
             day = world.brand_of(campaign).today(now) - timedelta(days=data.draw(DAYS_AGO))
             amount = data.draw(AMOUNTS)
-            world.rows.append(Row(campaign=campaign, date=day, amount=amount))
+            world.rows.append(Row(campaign=campaign, date=day, amount=amount, recorded_at=now))
             events.append(
                 SpendEvent(campaign_id=campaign.pk, date=day, amount=amount, external_id=f"e{at}")
             )
@@ -394,13 +404,16 @@ def test_a_history_with_passes_left_out_ends_as_with_them(data: st.DataObject) -
                 if is_reported:
                     report(lived, campaign, day, amount, then)
                 else:
-                    smuggle(lived, campaign, day, amount)
+                    smuggle(lived, campaign, day, amount, then)
                 if is_passed and passing:
                     passes.reset(then)
             passes.reset(now)
             columns = ("name", "spend_day", "total_daily_spend", "total_monthly_spend")
+            patient = Brand.objects.filter(stale_after_hours__isnull=True)
             return [
-                list(Brand.objects.order_by("pk").values_list(*columns, "due_at")),
+                list(Brand.objects.order_by("pk").values_list(*columns, "last_report_at")),
+                # A report moves the wait for the next one, not the timer that was set for it before.
+                list(patient.order_by("pk").values_list("due_at")),
                 list(Campaign.objects.order_by("pk").values_list(*columns, "hold")),
                 sorted(Spend.objects.values_list("campaign__name", "date", "amount")),
             ]
@@ -438,7 +451,7 @@ class LifeOfAnAgency(RuleBasedStateMachine):
     @initialize(data=st.data(), now=INSTANTS)
     def open_for_business(self, data: st.DataObject, now: datetime) -> None:
         self.now = now
-        self.world = data.draw(worlds(now))
+        self.world = data.draw(worlds(now, impatient=False))
         settle_in(self.world)
 
     def some_campaign(self, data: st.DataObject) -> CampaignFact:
@@ -477,7 +490,7 @@ class LifeOfAnAgency(RuleBasedStateMachine):
     ) -> None:
         campaign = self.some_campaign(data)
         day = self.world.brand_of(campaign).today(self.now) - timedelta(days=days_ago)
-        smuggle(self.world, campaign, day, amount)
+        smuggle(self.world, campaign, day, amount, self.now)
 
     @rule(stride=STRIDES)
     def time_passes(self, stride: timedelta) -> None:

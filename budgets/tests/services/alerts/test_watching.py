@@ -110,7 +110,7 @@ def test_a_run_leaves_its_record() -> None:
     campaign = decided(make_campaign(make_brand(daily_budget=100)))
     spend(campaign, 60)
 
-    assert alerted() == {"thresholds": 1, "silent": 0, "passes": 0}
+    assert alerted() == {"thresholds": 1, "silent": 0, "stale": 0, "passes": 0}
 
     record = PassRecord.objects.get(name="raise_alerts")
     assert (record.at, record.counts["thresholds"]) == (NOW, 1)
