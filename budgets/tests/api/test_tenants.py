@@ -48,6 +48,11 @@ def test_one_of_each_kind_is_asked_for() -> None:
     assert {part for part in parts if "{" in part} == {f"{{{name}}}" for name in IDS}
 
 
+def headers(answer: Any) -> dict[str, str]:
+    """Return all that is the answer's own, and not the name of the request."""
+    return {name: value for name, value in answer.headers.items() if name != "X-Request-ID"}
+
+
 @pytest.mark.parametrize("operation", ABOUT_ONE, ids=str)
 def test_a_foreign_object_is_answered_like_none(
     restricted: Program, tents: Campaign, foreign: Campaign, unchanged: Any, operation: Operation
@@ -59,7 +64,7 @@ def test_a_foreign_object_is_answered_like_none(
 
     theirs.problem(404, "not_found")
     assert theirs.content == nobodys.content
-    assert {**theirs.headers} == {**nobodys.headers}
+    assert headers(theirs) == headers(nobodys)
 
 
 @pytest.mark.parametrize("operation", ABOUT_ONE, ids=str)

@@ -441,7 +441,7 @@ class TestAnEdit:
         assert "This pauses 1 campaign Search" in words(previewed)
         assert "Own daily budget no limit becomes → 60.00" in words(previewed)
         response = save(ann, search, previewed)
-        assert response["Location"] == f"/brands/{acme.pk}/"
+        assert response["Location"] == f"/campaigns/{search.pk}/"
         assert state(search) == Hold.CAMPAIGN_DAILY_BUDGET
         assert search.allowed_end_hour == 9
 

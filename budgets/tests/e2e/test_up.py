@@ -224,7 +224,7 @@ def test_what_is_killed_is_started_again_and_a_second_run_is_refused(house: Hous
     until(lambda: broker.is_answering(house.home), up.said)
     assert house.worker_of(up) != worker
     # Beat adds nothing of its own to the schedule.
-    assert house.ask("SELECT count(*) FROM django_celery_beat_periodictask") == [(3,)]
+    assert house.ask("SELECT count(*) FROM django_celery_beat_periodictask") == [(5,)]
     assert house.ask("SELECT count(*) FROM django_celery_beat_crontabschedule") == [(0,)]
 
     up.stop()
