@@ -11,12 +11,11 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from budgets.admin.api_key import ScopesField
-from budgets.admin.base import Admin, Form, ReadOnlyAdmin, column, person_of
+from budgets.admin.base import Admin, Form, ReadOnlyAdmin, RowsBelow, column, person_of
 from budgets.admin.sees import SeesAdmin, in_words, refuse_both, sees_field
 from budgets.models import Alert, AlertKind, AlertMessage, AlertRecipient
 from budgets.models.alert import kinds_in_order
@@ -120,28 +119,12 @@ class AlertRecipientAdmin(SeesAdmin):
         return "enabled" if recipient.is_enabled else "disabled"
 
 
-class Messages(TabularInline):
+class Messages(RowsBelow):
     """Every mail about an alert."""
 
     model = AlertMessage
     fields = readonly_fields = ("address", "became", "attempts", "when", "error")
-    extra = 0
-    can_delete = False
-    hide_title = True
-    ordering = ("pk",)
     verbose_name_plural = "mails"
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds one."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody edits one."""
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may see the alert may see them."""
-        return True
 
     @column("State", label=MESSAGE_STATES)
     def became(self, message: Any) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from django.forms import ModelChoiceField, ModelForm, ModelMultipleChoiceField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.functional import cached_property
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextInputWidget
@@ -272,6 +272,27 @@ def only_seen(field: FieldT, request: HttpRequest) -> FieldT:
         key = "pk" if rows.model is Brand else "brand_id"
         field.queryset = person_of(request).of(rows, key)
     return field
+
+
+class RowsBelow(TabularInline):
+    """Rows of another table below a row's own form, to look at: who may see the one sees the others."""
+
+    extra = 0
+    can_delete = False
+    hide_title = True
+    ordering = ("pk",)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds one."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody edits one."""
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who got here may see them."""
+        return True
 
 
 def filter_name(entry: Any) -> str:

@@ -15,12 +15,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
-from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RadioFilter, RelatedDropdownFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from budgets.admin.api_key import ScopesField
-from budgets.admin.base import Form, ReadOnlyAdmin, column, number, person_of
+from budgets.admin.base import Form, ReadOnlyAdmin, RowsBelow, column, number, person_of
 from budgets.admin.sees import SeesAdmin, in_words, refuse_both, sees_field
 from budgets.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from budgets.models.webhook import CHOSEN_BY_DEFAULT, events_in_order
@@ -263,28 +262,12 @@ class WebhookEndpointAdmin(SeesAdmin):
         return "failing" if endpoint.failures else "enabled"
 
 
-class Attempts(TabularInline):
+class Attempts(RowsBelow):
     """Every attempt to send a delivery."""
 
     model = WebhookAttempt
     fields = readonly_fields = ("when", "answer", "duration")
-    extra = 0
-    can_delete = False
-    hide_title = True
-    ordering = ("pk",)
     verbose_name_plural = "attempts"
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds one."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody edits one."""
-        return False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who may see the delivery sees its attempts."""
-        return True
 
     @column("When (UTC)")
     def when(self, attempt: Any) -> str:

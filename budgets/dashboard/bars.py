@@ -42,18 +42,26 @@ def bar(
     else:
         is_reached = reached(spent, budget)
         share = spent / budget if budget else Decimal(1)
-        level = "reached" if is_reached else "near" if share >= NEAR else "calm"
+        level = level_of(share, is_reached=is_reached)
     return Bar(
         spent=reader.amount(spent, currency),
         budget="" if budget is None else reader.amount(budget, currency),
         currency=currency,
         percent=reader.percent(share),
-        width=_length(share),
-        mark=_length(plan / budget) if plan is not None and budget else "",
+        width=length(share),
+        mark=length(plan / budget) if plan is not None and budget else "",
         level=level,
         share=share,
     )
 
 
-def _length(share: Decimal) -> str:
+def level_of(share: Decimal, *, is_reached: bool) -> str:
+    """Return how much a budget asks for attention of which this share is spent: calm, near, reached."""
+    if is_reached:
+        return "reached"
+    return "near" if share >= NEAR else "calm"
+
+
+def length(share: Decimal) -> str:
+    """Return how far a bar of this share is drawn, 0 to 100."""
     return f"{min(max(share, Decimal(0)), Decimal(1)) * 100:.2f}"

@@ -9,6 +9,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db.models import BaseConstraint, Q
 from django.forms import ModelForm
 
+from budgets.forms.hours import HoursGridField
 from budgets.models import Brand, Campaign
 
 if TYPE_CHECKING:
@@ -43,6 +44,16 @@ class EditForm(_ModelForm):
         return [
             (f"{SEEN}{name}", self.as_typed(name, value)) for name, value in self.stored.items()
         ]
+
+    @property
+    def carried_inputs(self) -> list[tuple[str, str]]:
+        """The hidden fields of the next step: what was typed, as it was understood."""
+        carried = []
+        for name, field in self.fields.items():
+            # A grid of boxes is carried as its notation.
+            suffix = "-as" if isinstance(field, HoursGridField) else ""
+            carried.append((f"{name}{suffix}", self.as_typed(name, self.cleaned_data[name])))
+        return carried
 
     @property
     def is_whole(self) -> bool:
@@ -111,11 +122,19 @@ class BrandForm(EditForm):
 
 
 class CampaignForm(EditForm):
-    """A campaign's own ceilings, and the hours of every day unless it has a weekly calendar."""
+    """A campaign's own ceilings, and its hours: of every day, or of each weekday by itself."""
+
+    weekly_hours = HoursGridField(required=False, label="Hours of each weekday")
 
     class Meta:
         model = Campaign
-        fields = ("daily_budget", "monthly_budget", "allowed_start_hour", "allowed_end_hour")
+        fields = (
+            "daily_budget",
+            "monthly_budget",
+            "allowed_start_hour",
+            "allowed_end_hour",
+            "weekly_hours",
+        )
         labels = {
             "daily_budget": "Own daily budget",
             "monthly_budget": "Own monthly budget",
@@ -125,12 +144,12 @@ class CampaignForm(EditForm):
         help_texts = {
             "daily_budget": f"A ceiling below the brand's. {AMOUNT}",
             "monthly_budget": f"A ceiling below the brand's. {AMOUNT}",
+            "allowed_end_hour": "Local to the brand. To before from: overnight; the same: all day.",
         }
 
     def __init__(
         self, row: Campaign, typed: Mapping[str, Any] | None = None, **kwargs: Any
     ) -> None:
         super().__init__(row, typed, **kwargs)
-        if row.weekly_hours:
-            for name in ("allowed_start_hour", "allowed_end_hour"):
-                del self.fields[name], self.stored[name]
+        grid: Any = self.fields["weekly_hours"].widget
+        grid.every_day = (row.allowed_start_hour, row.allowed_end_hour)

@@ -76,8 +76,13 @@ class HoursGrid(forms.Widget):
 
     def value_from_datadict(
         self, data: Mapping[str, Any], files: Any, name: str
-    ) -> list[str] | None:
-        """Return the boxes that are ticked; ``None`` while the hours are the same every day."""
+    ) -> list[str] | str | None:
+        """Return the boxes that are ticked; ``None`` while the hours are the same every day.
+
+        Or the notation, where a step of a form carries it on as `NAME-as`.
+        """
+        if carried := data.get(f"{name}-as"):
+            return str(carried)
         if f"{name}-on" not in data:
             return None
         ticked = data.getlist(name) if hasattr(data, "getlist") else data.get(name, [])
@@ -91,7 +96,10 @@ class HoursGrid(forms.Widget):
         """Return the hours to tick: those sent, those of the stored calendar, or of every day."""
         if isinstance(value, list):
             return frozenset(_SLOTS[slot] for slot in value if slot in _SLOTS)
-        week = dayparting.parse(value) if value else dayparting.every_day(*self.every_day)
+        try:
+            week = dayparting.parse(value) if value else dayparting.every_day(*self.every_day)
+        except dayparting.InvalidHours:  # what a step carried, and nobody can mean
+            return frozenset()
         return frozenset(dayparting.open_hours(week))
 
 
@@ -102,8 +110,13 @@ class HoursGridField(forms.Field):
 
     def to_python(self, value: Any) -> str | None:
         """Return the notation of the boxes that were ticked; refuse a week without an open hour."""
-        if value is None or isinstance(value, str):
-            return value
+        if not value and not isinstance(value, list):
+            return None
+        if isinstance(value, str):
+            try:
+                return dayparting.notation(dayparting.parse(value))
+            except dayparting.InvalidHours as error:
+                raise ValidationError(f"The calendar {error}.", code="invalid_hours") from None
         if any(slot not in _SLOTS for slot in value):
             raise ValidationError(
                 "The grid sent something that is no hour of the week. Load the page again.",

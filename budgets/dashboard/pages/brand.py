@@ -16,7 +16,7 @@ from budgets.core import pacing
 from budgets.core.decision import Hold, Purse
 from budgets.core.durations import in_words
 from budgets.core.pacing import OpenDay
-from budgets.dashboard.bars import NEAR
+from budgets.dashboard.bars import length, level_of
 from budgets.dashboard.charts import Chart, Series
 from budgets.dashboard.reader import Reader, Stamp
 from budgets.dashboard.states import KINDS, State
@@ -258,21 +258,17 @@ def meter(
     facts: Sequence[Fact | None] = (),
 ) -> Meter:
     """Draw spend against one budget; `plan` is what even spending had spent by now."""
-    budget, level = tally.budget, "calm"
+    budget, level = tally.budget, level_of(tally.share, is_reached=tally.is_spent)
     if budget is None:
         level = "unlimited"
-    elif tally.is_spent:
-        level = "reached"
-    elif tally.share >= NEAR:
-        level = "near"
     return Meter(
         title=title,
         period=period,
         spent=reader.money(tally.spent, currency),
         budget="" if budget is None else reader.money(budget, currency),
         percent="" if budget is None else reader.percent(tally.share),
-        width=_width(tally.share),
-        plan=_width(plan / budget) if plan is not None and budget else "",
+        width=length(tally.share),
+        plan=length(plan / budget) if plan is not None and budget else "",
         level=level,
         facts=[fact for fact in facts if fact],
     )
@@ -593,7 +589,7 @@ def _portion(reader: Reader, brand: Brand, part: Decimal, whole: Decimal) -> Por
     return Portion(
         amount=reader.money(part, brand.currency),
         share="" if share is None else reader.percent(share),
-        width=_width(share or ZERO),
+        width=length(share or ZERO),
     )
 
 
@@ -621,10 +617,6 @@ def _state(hold: str) -> State:
 def _address(url: str, params: Mapping[str, str]) -> str:
     given = {name: value for name, value in params.items() if value}
     return f"{url}?{urlencode(given)}#campaigns" if given else f"{url}#campaigns"
-
-
-def _width(share: Decimal) -> str:
-    return f"{min(max(share, ZERO), Decimal(1)) * 100:.2f}"
 
 
 def _to_cents(amount: Decimal, currency: str) -> Decimal:

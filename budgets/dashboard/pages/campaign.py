@@ -17,7 +17,7 @@ from budgets.core import dayparting, pacing, periods
 from budgets.core.decision import Hold
 from budgets.core.durations import in_words
 from budgets.core.periods import LocalDay
-from budgets.dashboard.bars import NEAR
+from budgets.dashboard.bars import length, level_of
 from budgets.dashboard.charts import Chart, Series
 from budgets.dashboard.pages.strip import Clock, Strip, strip
 from budgets.dashboard.reader import Reader, Stamp
@@ -359,14 +359,13 @@ def _figures(change: StatusChange, reader: Reader) -> str:
 def _meter(limit: Limit, reader: Reader, currency: str) -> Meter:
     is_reached = not limit.left
     share = limit.spent / limit.budget if limit.budget else Decimal(is_reached)
-    drawn = min(max(share, ZERO), Decimal(1)) * 100
     return Meter(
         title=LIMITS[limit.hold],
         spent=reader.money(limit.spent, currency),
         budget=reader.money(limit.budget, currency),
         percent=reader.percent(share),
-        width=f"{drawn:.2f}",
-        level="reached" if is_reached else "near" if share >= NEAR else "calm",
+        width=length(share),
+        level=level_of(share, is_reached=is_reached),
         left="" if is_reached else f"{reader.money(limit.left, currency)} left",
         needed=_needed(limit, reader, currency) if is_reached else "",
     )

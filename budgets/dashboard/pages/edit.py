@@ -163,5 +163,5 @@ def _words(form: EditForm, name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if value is None:
-        return "no limit"
+        return "the same every day" if name == "weekly_hours" else "no limit"
     return form.as_typed(name, value) if isinstance(value, Decimal) else str(value)

@@ -101,6 +101,8 @@ def preview(client: Client, row: Brand | Campaign, **typed: str) -> HttpResponse
     """Open the form, type, and ask what it would do."""
     seen = hidden(ask(client, edit_url(row)))
     before = {name.removeprefix("seen-"): value for name, value in seen.items()}
+    # The grid itself sends a box for each hour; this is how a step carries them on.
+    before["weekly_hours-as"] = before.pop("weekly_hours", "")
     return send(client, edit_url(row), {**seen, **before, **typed, "step": "preview"})
 
 
@@ -445,17 +447,43 @@ class TestAnEdit:
         assert state(search) == Hold.CAMPAIGN_DAILY_BUDGET
         assert search.allowed_end_hour == 9
 
-    def test_hours_by_weekday_are_not_edited_here(self, acme: Brand, ann: Client) -> None:
+    def test_hours_of_each_weekday_stay_and_are_painted_anew(
+        self, acme: Brand, ann: Client
+    ) -> None:
         search = acme.campaigns.get(name="Search")
         search.weekly_hours = "Mon-Fri 9-18"
         editing.save(search, by="ann", now=NOW, changed=["weekly_hours"])
 
-        previewed = preview(ann, search, daily_budget="60")
+        assert save(ann, search, preview(ann, search, daily_budget="60")).status_code == 302
+        search.refresh_from_db()
+        assert (search.weekly_hours, search.daily_budget) == ("Mon-Fri 9-18", Decimal(60))
 
-        assert "allowed_start_hour" not in text(previewed)
+        seen = hidden(ask(ann, edit_url(search)))
+        painted = {"weekly_hours-on": "1", "weekly_hours": ["0-22", "0-23", "1-0"]}
+        typed = {"daily_budget": "60", "allowed_start_hour": "0", "allowed_end_hour": "24"}
+        previewed = send(ann, edit_url(search), {**seen, **typed, **painted, "step": "preview"})
+        assert "Mon-Fri 9-18 becomes → Mon 22-1" in words(previewed)
         assert save(ann, search, previewed).status_code == 302
         search.refresh_from_db()
-        assert search.weekly_hours == "Mon-Fri 9-18"
+        assert search.weekly_hours == "Mon 22-1"
+
+    @pytest.mark.parametrize(
+        ("typed", "error"),
+        [
+            ({"weekly_hours-on": "1"}, "opens no hour of the week"),
+            ({"weekly_hours-on": "1", "weekly_hours": "7-1"}, "sent something that is no hour"),
+            ({"weekly_hours-as": "Someday 9-18"}, "is not a day or a range of days"),
+        ],
+    )
+    def test_hours_that_cannot_be_meant_are_told(
+        self, acme: Brand, ann: Client, typed: dict[str, str], error: str
+    ) -> None:
+        search = acme.campaigns.get(name="Search")
+
+        shown = words(preview(ann, search, **typed))
+
+        assert error in shown
+        assert "Look before you save" not in shown
 
     def test_a_brand_that_cannot_be_processed_is_saved_and_says_so(self, ann: Client) -> None:
         brand = make_brand(name="Lost", timezone="Mars/Olympus")
