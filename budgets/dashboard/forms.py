@@ -47,12 +47,14 @@ class EditForm(_ModelForm):
 
     @property
     def carried_inputs(self) -> list[tuple[str, str]]:
-        """The hidden fields of the next step: what was typed, as it was understood."""
+        """The hidden fields of the next step: what was typed; of a grid of boxes its notation."""
         carried = []
         for name, field in self.fields.items():
-            # A grid of boxes is carried as its notation.
-            suffix = "-as" if isinstance(field, HoursGridField) else ""
-            carried.append((f"{name}{suffix}", self.as_typed(name, self.cleaned_data[name])))
+            if isinstance(field, HoursGridField):
+                carried.append((f"{name}-as", self.as_typed(name, self.cleaned_data[name])))
+            else:
+                typed = self[name].value()
+                carried.append((name, "" if typed is None else str(typed)))
         return carried
 
     @property

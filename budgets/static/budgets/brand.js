@@ -7,8 +7,9 @@
   let opener = "";
 
   // A form arrived, or its next step: the dialog keeps the keyboard inside and closes with Escape.
-  document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.target !== editor) return;
+  // Not before it has settled: a form that is sent earlier is sent as a page.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target !== editor) return;
     if (!editor.open) editor.showModal();
     (editor.querySelector("[aria-invalid]") ?? editor.querySelector("[autofocus], input:not([type=hidden])"))?.focus();
   });

@@ -162,6 +162,7 @@ class TestBrand:
             "currency": "USD",
             "alert_thresholds": " 100%, 75 ",
             "alert_silence_hours": "",
+            "stale_policy": "alert",
         }
 
         ana.post(f"/admin/budgets/brand/{brand.pk}/change/", form)
