@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from budgets.models import Brand, Campaign
-from budgets.services import passes
-from budgets.tests.builders import make_brand, make_campaign, spend, switch
+from budgets.services import ingestion, passes
+from budgets.tests.builders import event, make_brand, make_campaign, spend, switch
 from budgets.tests.e2e.conftest import (
     DESK,
     PHONE,
@@ -40,7 +40,9 @@ def agency(aurora: Brand, now: datetime) -> Brand:
     make_campaign(odd, name=HOSTILE)
     passes.check_and_pause(now)
     switch(paused, on=False)
-    spend(Campaign.objects.get(name="Tents"), "50", now=now)
+    # Some hours ago: of the hour that has just begun, half the budget would be a rate to worry about.
+    half = event(Campaign.objects.get(name="Tents"), "50", occurred_at=now - timedelta(hours=3))
+    ingestion.record([half], source="test", now=now)
     return aurora
 
 
