@@ -175,9 +175,16 @@ class Trial:
             self.household, self.servers.postgres, self.servers.broker, self.servers.line
         )
 
+        broken: list[Callable[[], object]] = []
+
+        def mend(undo: Callable[[], object]) -> None:
+            broken.remove(undo)
+            undo()
+
         def break_by(fault: Fault) -> None:
             if undo := breaker.do(fault):
-                at(time.monotonic() - began + fault.lasts, undo)
+                broken.append(undo)
+                at(time.monotonic() - began + fault.lasts, partial(mend, undo))
 
         for fault in schedule(self.plan.rng("faults"), self.plan.seconds):
             at(fault.at, partial(break_by, fault))
@@ -193,6 +200,9 @@ class Trial:
             else:
                 self.household.look_after()
                 time.sleep(min(0.1, agenda[0][0] - elapsed))
+        # Who found the planted bug ends early; the next trial is on the same servers.
+        while broken:
+            mend(broken[0])
         days = (self.scene.clock.now() - START) // timedelta(days=1)
         self.findings.count("simulated days", days)
 
