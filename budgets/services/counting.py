@@ -73,23 +73,29 @@ class Counted:
         return Counted(self.rows + other.rows, self.outcome + other.outcome)
 
 
-def count(entries: Iterable[Entry], moments: Mapping[int, Moment]) -> list[Moment]:
-    """Add `entries` to the totals; return the moments of the brands that must be decided now.
+class Sums(NamedTuple):
+    """What entries come to, by primary key."""
+
+    campaigns: Mapping[int, Addend]
+    brands: Mapping[int, Addend]
+
+
+def count(sums: Sums, moments: Mapping[int, Moment]) -> list[Moment]:
+    """Add what entries come to to the totals; return the moments of brands that must be decided now.
 
     Those in which a budget was crossed (by a refund the other way), and those that are due. Their
     brands are locked and turned, their campaigns rolled. Raises `TotalTooLarge`, and then the
     caller's transaction must not be committed.
     """
-    by_campaign, by_brand = _sums(entries, moments)
     to_decide = {pk for pk, moment in moments.items() if moment.is_due}
-    for brand_id, added in by_brand.items():
+    for brand_id, added in sums.brands.items():
         brand = moments[brand_id].brand
         brand.spent_today += added.today
         brand.spent_this_month += added.this_month
         if is_crossed(brand, added):
             to_decide.add(brand_id)
-    for account in totals.add(by_campaign, by_brand):
-        if is_crossed(account, by_campaign[account.pk]):
+    for account in totals.add(sums.campaigns, sums.brands):
+        if is_crossed(account, sums.campaigns[account.pk]):
             to_decide.add(account.brand_id)
     return [moments[brand_id] for brand_id in sorted(to_decide)]
 
@@ -114,9 +120,7 @@ def _is_crossed(spent: int, added: int, budget: int | None) -> bool:
     return budget is not None and reached(spent, budget) != reached(spent - added, budget)
 
 
-def _sums(
-    entries: Iterable[Entry], moments: Mapping[int, Moment]
-) -> tuple[dict[int, Addend], dict[int, Addend]]:
+def add_up(entries: Iterable[Entry], moments: Mapping[int, Moment]) -> Sums:
     """Sum entries by campaign and by brand; late spend counts for its month, not for today."""
     by_campaign: dict[int, Addend] = defaultdict(Addend)
     by_brand: dict[int, Addend] = defaultdict(Addend)
@@ -131,7 +135,7 @@ def _sums(
         if day == today:
             campaign.today += micros
             brand.today += micros
-    return by_campaign, by_brand
+    return Sums(by_campaign, by_brand)
 
 
 def count_uncounted(now: datetime) -> Counted:
@@ -224,7 +228,7 @@ def _count_rows(
         by_day[moments[entry.brand_id].day.date].add(entry.campaign_id)
     freshness.note(_reports(entries.values(), freshness.wanting(moments)), moments)
     rollover.roll_campaigns(by_day)  # new ones, whose totals speak of no day yet
-    to_decide = count(entries.values(), moments)
+    to_decide = count(add_up(entries.values(), moments), moments)
     outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND)
     return Counted(rows=len(entries), outcome=outcome + done)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +17,7 @@ from budgets.core import money, periods
 from budgets.core.money import InvalidAmount
 from budgets.models import Brand, Campaign, Spend, sets
 from budgets.services import counting, enforcement, freshness, rollover, totals
+from budgets.services.counting import Sums
 from budgets.services.enforcement import Trigger
 from budgets.services.rollover import BrandRow, Moment
 from budgets.services.totals import Account, TotalTooLarge
@@ -131,7 +132,7 @@ def _room(account: Account | BrandRow) -> int:
     return money.MAX_TOTAL - max(abs(account.spent_today), abs(account.spent_this_month))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Batch:
     """Rows of a report on their way into the ledger, by their places; their brands are locked.
 
@@ -142,11 +143,20 @@ class Batch:
 
     source: str
     now: datetime
+    moments: Mapping[int, Moment]
     results: list[Result]
     lines: dict[int, Line] = field(default_factory=dict)
     room: Room | None = None
     repeated: set[int] = field(default_factory=set)
     """Brands of which the spend was reported anew though it is as before."""
+    _summed: Sequence[Line] = ()
+    _sums: Sums = Sums({}, {})
+
+    def add_up(self, lines: Sequence[Line]) -> Sums:
+        """Return the sums of lines; the same list is not summed twice."""
+        if lines is not self._summed:
+            self._summed, self._sums = lines, counting.add_up(lines, self.moments)
+        return self._sums
 
 
 class ReportRow(Protocol):
@@ -307,6 +317,7 @@ def _take(
     batch = Batch(
         source=source,
         now=now,
+        moments=moments,
         results=[RECORDED] * len(rows),
         room=Room(moments, totals.accounts(brand_of)) if carefully else None,
     )
@@ -327,7 +338,7 @@ def _take(
     if wanting := freshness.wanting(moments):
         heard = batch.repeated | {line.brand_id for line in recorded}
         freshness.note({pk: moments[pk].now for pk in heard & wanting}, moments)
-    to_decide = counting.count(recorded, moments)
+    to_decide = counting.count(batch.add_up(recorded), moments)
     outcome = enforcement.enforce(to_decide, trigger=Trigger.SPEND, actor=source)
     return Receipt(results=tuple(batch.results), paused=outcome.paused, resumed=outcome.resumed)
 
@@ -338,13 +349,11 @@ def _enter(batch: Batch) -> list[Line]:
     for at in _too_large(lines, batch.room, batch.source) if batch.room else ():
         batch.results[at] = too_large("amount")
         del lines[at]
-    return _insert_new(lines, batch.results, batch.source, batch.now)
+    return _insert_new(lines, batch)
 
 
-def _insert_new(
-    lines: Mapping[int, Line], results: list[Result], source: str, now: datetime
-) -> list[Line]:
-    """Insert the lines that are new and return them; put the answers to the others into `results`."""
+def _insert_new(lines: Mapping[int, Line], batch: Batch) -> list[Line]:
+    """Insert the lines that are new and return them; put the answers to the others into `batch`."""
     # Only the first of an id goes to the database; the others are compared with it.
     firsts: dict[str, int] = {}
     for at, line in lines.items():
@@ -355,17 +364,18 @@ def _insert_new(
         for at, line in lines.items()
         if line.external_id is None or firsts[line.external_id] == at
     ]
-    inserted = insert(to_insert, source, now)
+    inserted = insert(to_insert, batch)
     if len(inserted) == len(firsts) and len(to_insert) == len(lines):
         return to_insert  # nearly always
-    known = recorded_under(source, [key for key in firsts if key not in inserted])
+    known = recorded_under(batch.source, [key for key in firsts if key not in inserted])
     recorded = []
     for at, line in lines.items():
         key = line.external_id
         if key is None or (key in inserted and firsts[key] == at):
             recorded.append(line)
         else:
-            results[at] = compared(line, lines[firsts[key]] if key in inserted else known[key])
+            before = lines[firsts[key]] if key in inserted else known[key]
+            batch.results[at] = compared(line, before)
     return recorded
 
 
@@ -384,7 +394,7 @@ def _too_large(lines: Mapping[int, Line], room: Room, source: str) -> list[int]:
     ]
 
 
-def insert(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
+def insert(lines: Sequence[Line], batch: Batch) -> set[str]:
     """Insert rows of the ledger; return the external ids that were new. Rows without one always are.
 
     In the order of their ids, so that two batches with the same ids wait for each other and do not
@@ -394,11 +404,13 @@ def insert(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
         return set()
     rows = _Rows._make(zip(*sorted(lines, key=lambda line: line.external_id or ""), strict=True))
     is_worth_it = connection.vendor == "postgresql" and len(lines) >= COPIED_FROM
-    if is_worth_it and not _is_known(source, rows.external_ids[-1]):
+    if is_worth_it and not _is_known(batch.source, rows.external_ids[-1]):
         # Most batches are new from the first row to the last; those that came before do not get here.
         with suppress(IntegrityError), transaction.atomic():
-            return _copy(rows, source, now)
-    return _insert_missing(rows, source, now)
+            with _copying(rows, batch.source, batch.now):
+                batch.add_up(lines)  # the database needs ten times as long
+            return {key for key in rows.external_ids if key is not None}
+    return _insert_missing(rows, batch.source, batch.now)
 
 
 def _is_known(source: str, external_id: str | None) -> bool:
@@ -412,8 +424,8 @@ def _is_known(source: str, external_id: str | None) -> bool:
         return cursor.fetchone() is not None
 
 
-def _copy(rows: _Rows, source: str, now: datetime) -> set[str]:
-    sets.copied(
+def _copying(rows: _Rows, source: str, now: datetime) -> AbstractContextManager[None]:
+    return sets.copying(
         Spend,
         {"source": source, "is_counted": True, "created_at": now},
         campaign_id=rows.campaigns,
@@ -422,7 +434,6 @@ def _copy(rows: _Rows, source: str, now: datetime) -> set[str]:
         occurred_at=rows.instants,
         external_id=rows.external_ids,
     )
-    return {key for key in rows.external_ids if key is not None}
 
 
 def _insert_missing(rows: _Rows, source: str, now: datetime) -> set[str]:

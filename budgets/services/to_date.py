@@ -118,7 +118,7 @@ def _enter(batch: Batch) -> list[Line]:
         else:
             differences.append(difference)
             before[day] = line.micros
-    ingestion.insert(differences, batch.source, batch.now)
+    ingestion.insert(differences, batch)
     return differences
 
 

@@ -53,9 +53,10 @@ class TotalTooLarge(ValueError):
 
 
 def add(campaigns: Mapping[int, Addend], brands: Mapping[int, Addend]) -> list[Account]:
-    """Add to the totals, by primary key; return the campaigns of which one changed, as they are then.
+    """Add to the totals, by primary key; return those campaigns, as they are then, that have a budget.
 
-    Raises `TotalTooLarge` where the database does. SQLite does not: look at what is returned.
+    Raises `TotalTooLarge` where the database does. SQLite does not, and returns all of which a total
+    changed: look at them.
     """
     if not campaigns:
         return []
@@ -64,7 +65,12 @@ def add(campaigns: Mapping[int, Addend], brands: Mapping[int, Addend]) -> list[A
     to_campaigns += f" RETURNING {_ACCOUNT}"
     with _refusing_too_large(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            both = f"WITH brands AS ({to_brands}) {to_campaigns}"
+            # Four campaigns in five have no budget of their own: to read them took a tenth of a batch.
+            both = (
+                f"WITH brands AS ({to_brands}), added AS ({to_campaigns}) SELECT * FROM added"
+                " WHERE daily_budget IS NOT NULL OR monthly_budget IS NOT NULL"
+                f" OR LEAST(total_daily_spend, total_monthly_spend) < -{money.MAX_TOTAL}"
+            )
             cursor.execute(both, [*of_brands, *of_campaigns])
         else:  # a WITH of SQLite only reads
             cursor.execute(to_brands, of_brands)

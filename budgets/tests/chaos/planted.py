@@ -87,12 +87,12 @@ def _read_modify_write() -> None:
 
 def _counting_duplicates() -> None:
     from budgets.services import ingestion
-    from budgets.services.ingestion import Line
+    from budgets.services.ingestion import Batch, Line
 
     insert = ingestion.insert
 
-    def all_new(lines: Sequence[Line], source: str, now: datetime) -> set[str]:
-        insert(lines, source, now)
+    def all_new(lines: Sequence[Line], batch: Batch) -> set[str]:
+        insert(lines, batch)
         return {line.external_id for line in lines if line.external_id is not None}
 
     ingestion.insert = all_new

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.django_db
 
 
 def test_addends_reach_campaigns_and_brands_and_nobody_else() -> None:
-    first, second, other = make_campaign(daily_budget=5), make_campaign(), make_campaign()
+    first, second = make_campaign(daily_budget=5), make_campaign(monthly_budget=6)
+    other = make_campaign()
     late = Addend(this_month=7)
 
     found = totals.add(
@@ -26,7 +27,7 @@ def test_addends_reach_campaigns_and_brands_and_nobody_else() -> None:
 
     assert sorted(found) == [
         Account(first.pk, first.brand_id, 3, 4, 5 * money.MICROS, None),
-        Account(second.pk, second.brand_id, 0, 7, None, None),
+        Account(second.pk, second.brand_id, 0, 7, None, 6 * money.MICROS),
     ]
     for model, pks in (
         (Campaign, [first.pk, second.pk, other.pk]),
