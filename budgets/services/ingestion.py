@@ -150,11 +150,11 @@ class Batch:
     repeated: set[int] = field(default_factory=set)
     """Brands of which the spend was reported anew though it is as before."""
     _summed: Sequence[Line] = ()
-    _sums: Sums = Sums({}, {})
+    _sums: Sums | None = None
 
     def add_up(self, lines: Sequence[Line]) -> Sums:
         """Return the sums of lines; the same list is not summed twice."""
-        if lines is not self._summed:
+        if self._sums is None or lines is not self._summed:
             self._summed, self._sums = lines, counting.add_up(lines, self.moments)
         return self._sums
 

@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import connection
-from django.db.models import Case, F, Value, When
 
 from budgets.core import decision, money, periods
 from budgets.core.decision import Purse
 from budgets.core.periods import LocalDay, UnknownZone
-from budgets.models import Brand, Campaign, MoneyField, Spend, sets
+from budgets.models import Brand, Campaign, Spend, sets
 from budgets.models.brand import AT_ONCE, StalePolicy, Zoned
 from budgets.services import totals
 
@@ -227,6 +226,8 @@ class Turned:
     moments: list[Moment]
     troubles: dict[int, str]
     rolled: int
+    behind: Mapping[date, list[int]]
+    """By the day they turned to, brands whose campaigns' totals may still speak of an earlier one."""
 
     def by_brand(self) -> dict[int, Moment]:
         """Return the moments by their brand's primary key."""
@@ -240,6 +241,13 @@ def turn(brands: Iterable[BrandRow], now: datetime, *, thoroughly: bool = True) 
     are looked for only in brands that somebody wrote (see also `roll_campaigns`).
     A brand whose zone is corrupt is left as it is and named in the answer.
     """
+    turned = turn_brands(brands, now, thoroughly=thoroughly)
+    roll_campaigns_of(turned.behind)
+    return turned
+
+
+def turn_brands(brands: Iterable[BrandRow], now: datetime, *, thoroughly: bool = True) -> Turned:
+    """Turn locked brands as `turn` does, and leave their campaigns to whoever writes these anyhow."""
     moments: list[Moment] = []
     troubles: dict[int, str] = {}
     plan = _Plan()
@@ -253,7 +261,7 @@ def turn(brands: Iterable[BrandRow], now: datetime, *, thoroughly: bool = True) 
         plan.add(moment, with_campaigns=thoroughly or moment.has_turned or brand.is_written)
     plan.write()
     rolled = sum(moment.has_turned for moment in moments)
-    return Turned(moments=moments, troubles=troubles, rolled=rolled)
+    return Turned(moments=moments, troubles=troubles, rolled=rolled, behind=plan.campaigns_of)
 
 
 @dataclass(slots=True)
@@ -296,10 +304,7 @@ class _Plan:
         for since, ids in self.waiting_since.items():
             Brand.objects.filter(pk__among=ids).write(last_report_at=since)
         for today, ids in self.forward.items():
-            Brand.objects.filter(pk__among=ids).write(**_rolled_to(today))
-        for today, ids in self.campaigns_of.items():
-            rows = Campaign.objects.filter(brand_id__among=ids, spend_day__lt=today)
-            rows.write(**_rolled_to(today))
+            _roll(Brand, "id", ids, today)
         for today, ahead in self.back.items():
             _turn_back(ahead, today)
 
@@ -317,8 +322,44 @@ def roll_new(found: Iterable[Locked], moments: Mapping[int, Moment]) -> None:
 def roll_campaigns(by_day: Mapping[date, Collection[int]]) -> None:
     """Roll the totals of campaigns, by the local day that their locked brands turned to."""
     for today, ids in by_day.items():
-        rows = Campaign.objects.filter(pk__among=ids, spend_day__lt=today)
-        rows.write(**_rolled_to(today))
+        _roll(Campaign, "id", ids, today)
+
+
+def roll_campaigns_of(by_day: Mapping[date, Collection[int]]) -> None:
+    """Roll the totals of all campaigns of locked brands, by the day that these turned to."""
+    for today, ids in by_day.items():
+        _roll(Campaign, "brand_id", ids, today)
+
+
+class Rolled(NamedTuple):
+    """SQL for the totals of a row as they are on a day: of that day, and of its month."""
+
+    today: str
+    this_month: str
+
+
+def rolled(day: str, month_start: str) -> Rolled:
+    """Return the totals as of `day`, SQL like the first of its month; no row is ahead of it.
+
+    Nothing dated after a total's day is counted, so moving forward needs no look at the ledger.
+    """
+    return Rolled(
+        f"CASE WHEN spend_day >= {day} THEN total_daily_spend ELSE 0 END",
+        f"CASE WHEN spend_day >= {month_start} THEN total_monthly_spend ELSE 0 END",
+    )
+
+
+def _roll(model: type[Brand | Campaign], column: str, keys: Collection[int], today: date) -> None:
+    is_one, array = sets.among(column, keys)
+    day, month = map(connection.ops.adapt_datefield_value, (today, periods.month_start(today)))
+    as_of = rolled("%s", "%s")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {sets.name_of(model)} SET total_daily_spend = {as_of.today},"  # noqa: S608  # names of ours
+            f" total_monthly_spend = {as_of.this_month}, spend_day = %s"
+            f" WHERE {is_one} AND spend_day < %s",
+            [day, month, day, array, day],
+        )
 
 
 def preview(brands: Iterable[Brand], now: datetime) -> dict[int, Moment]:
@@ -382,16 +423,6 @@ def _time(
                 # has its totals already, so nobody gets a second budget for it.
                 zone, day = new_zone, new_day
     return zone, day, now, spend_day != day.date, trouble
-
-
-def _rolled_to(today: date) -> dict[str, object]:
-    # Nothing dated after a total's day is counted, so moving forward needs no look at the ledger.
-    kept = When(spend_day__gte=periods.month_start(today), then=F("total_monthly_spend"))
-    return {
-        "total_daily_spend": 0,
-        "total_monthly_spend": Case(kept, default=Value(0), output_field=MoneyField()),
-        "spend_day": today,
-    }
 
 
 def _turn_back(brands: Sequence[BrandRow], today: date) -> None:

@@ -67,7 +67,7 @@ def add(campaigns: Mapping[int, Addend], brands: Mapping[int, Addend]) -> list[A
         if connection.vendor == "postgresql":
             # Four campaigns in five have no budget of their own: to read them took a tenth of a batch.
             both = (
-                f"WITH brands AS ({to_brands}), added AS ({to_campaigns}) SELECT * FROM added"
+                f"WITH brands AS ({to_brands}), added AS ({to_campaigns}) SELECT * FROM added"  # noqa: S608  # ours
                 " WHERE daily_budget IS NOT NULL OR monthly_budget IS NOT NULL"
                 f" OR LEAST(total_daily_spend, total_monthly_spend) < -{money.MAX_TOTAL}"
             )

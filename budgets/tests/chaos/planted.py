@@ -122,9 +122,9 @@ def _pause_left_to_the_sweep() -> None:
 
     enforce = enforcement.enforce
 
-    def later(moments: Sequence[Moment], *, trigger: Trigger, actor: str = "") -> Outcome:
+    def later(moments: Sequence[Moment], *, trigger: Trigger, **others: Any) -> Outcome:
         if trigger is not Trigger.SPEND:
-            return enforce(moments, trigger=trigger, actor=actor)
+            return enforce(moments, trigger=trigger, **others)
         for moment in moments:
             Brand.objects.filter(pk=moment.brand.pk).write(due_at=moment.now)
         return Outcome()
@@ -137,7 +137,7 @@ def _manual_pause_lost_at_rollover() -> None:
     from budgets.services import rollover
     from budgets.services.rollover import BrandRow, Turned
 
-    turn = rollover.turn
+    turn = rollover.turn_brands
 
     def all_on(brands: Iterable[BrandRow], now: datetime, *, thoroughly: bool = True) -> Turned:
         turned = turn(brands, now, thoroughly=thoroughly)
@@ -145,7 +145,7 @@ def _manual_pause_lost_at_rollover() -> None:
         Campaign.objects.filter(brand_id__in=ids).write(is_enabled=True)
         return turned
 
-    rollover.turn = all_on
+    rollover.turn_brands = all_on
 
 
 def _acknowledged_and_lost() -> None:
