@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,7 +16,7 @@ from django.db.models.functions import Cast, Greatest
 
 from budgets.core import money
 from budgets.core.pacing import SETTLED
-from budgets.core.periods import UnknownZone, month_start
+from budgets.core.periods import UnknownZone, earliest_date, month_start
 from budgets.models import Brand, Campaign, StatusChange, sets
 from budgets.models.brand import BrandQuerySet
 from budgets.models.campaign import CampaignQuerySet
@@ -41,9 +41,6 @@ TRIGRAM = 3
 
 LONGEST_TERM = 100
 """Characters of a search that are looked for: more than any name needs, and few enough for a pattern."""
-
-WESTERNMOST = timedelta(hours=12)
-"""Baker Island is this far behind UTC: no local date anywhere is earlier."""
 
 RUNNING = "running"
 """What `Filter.hold` says for campaigns that nothing holds."""
@@ -164,7 +161,7 @@ def candidates(sight: Sight, wanted: Filter, settled: Iterable[str], now: dateti
     brand near its budget is missed for it, unless `CANDIDATES` others wait for their roll. Nearer to a
     budget comes first; who is far behind, in a zone of `settled`, comes after those near the end.
     """
-    earliest = (now - WESTERNMOST).date()
+    earliest = earliest_date(now)
     day = _ratio("daily", since=earliest)
     month = _ratio("monthly", since=month_start(earliest))
     # A brand without any spend this month is not behind, it is idle.

@@ -16,7 +16,7 @@ from django.db import connection
 from budgets.core import money, pacing
 from budgets.core.decision import CampaignFacts
 from budgets.core.pacing import Need, OpenDay, Pace, Spending
-from budgets.core.periods import GRID, month_start
+from budgets.core.periods import GRID, month_end, month_start
 from budgets.models import Campaign, Spend, sets
 from budgets.services.rollover import Moment
 
@@ -94,7 +94,7 @@ def _pace(
 ) -> BrandPace:
     brand, now, today = moment.brand, moment.now, moment.day.date
     campaigns = opened.get(brand.pk, frozenset()) if brand.is_active else frozenset()
-    first, last = month_start(today), _month_end(today)
+    first, last = month_start(today), month_end(today)
     since = _since(today)
     days = pacing.open_days(moment.zone, since, last, moment.day, campaigns)
     here = (today - since).days
@@ -177,7 +177,3 @@ def _ledger(moments: Collection[Moment], *, whole_month: bool) -> _Ledger:
 def _since(today: date) -> date:
     """Return the first of the days we look at: the month's, or that of a week ago."""
     return min(month_start(today), today - pacing.USUAL_DAYS * _DAY)
-
-
-def _month_end(day: date) -> date:
-    return month_start(month_start(day) + 31 * _DAY) - _DAY
