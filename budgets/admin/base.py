@@ -23,6 +23,7 @@ from unfold.decorators import display
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from budgets.core.primary_keys import LONGEST_KEY, is_key
 from budgets.models import Brand, Campaign, MoneyField
 from budgets.services import access
 from budgets.services.access import Person
@@ -46,8 +47,6 @@ COUNTED = 10_000
 """Rows counted at most: the exact number of a million is slow and read by nobody."""
 
 LONGEST_TERM = 200
-LONGEST_KEY = 18
-"""Digits that surely fit the database's 64-bit integer."""
 
 FILTER_SUFFIXES = ("", "__exact", "__id__exact", "_from", "_to")
 
@@ -300,11 +299,6 @@ def filter_name(entry: Any) -> str:
     if isinstance(entry, str):
         return entry
     return str(entry[0] if isinstance(entry, tuple | list) else entry.parameter_name)
-
-
-def is_key(text: str) -> bool:
-    """Tell whether `text` can be a primary key."""
-    return text.isascii() and text.isdigit() and len(text) <= LONGEST_KEY
 
 
 def is_storable(text: str) -> bool:

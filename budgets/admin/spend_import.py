@@ -32,6 +32,7 @@ from budgets.admin.base import Admin, moved_in_words, person_of
 from budgets.admin.figures import badge
 from budgets.core import money
 from budgets.models import Campaign, Spend, WaitingReport
+from budgets.models.brand import LONGEST_NAME
 from budgets.queries.explain import amount
 from budgets.services import files
 from budgets.services.files import Complaints, Unreadable, counted
@@ -49,7 +50,6 @@ SHOWN = 200
 """Sums of a preview that are written out."""
 NAMED = 50
 """Campaigns and brands that are listed."""
-MAX_NAME = 200
 
 ENTRANCE = "admin:budgets_spend_import_report"
 GONE = (
@@ -80,13 +80,13 @@ class ReportForm(forms.Form):
     file = forms.FileField(
         label="Report",
         widget=forms.FileInput(attrs={"accept": ".csv,.tsv,.txt,text/csv"}),
-        max_length=MAX_NAME,
+        max_length=LONGEST_NAME,
         allow_empty_file=True,  # What an empty file lacks is said with the other errors.
     )
     brand = forms.CharField(
         label="Brand",
         required=False,
-        max_length=MAX_NAME,
+        max_length=LONGEST_NAME,
         widget=UnfoldAdminTextInputWidget(attrs={"list": "brands", "autocomplete": "off"}),
         help_text="The brand's name. Empty: that of the account, or the only one with such a campaign.",
     )
@@ -218,7 +218,7 @@ class ImportPages(Admin):
             _complain_of_refused(sums, foreseen, complaints)
         upload: Any = form.cleaned_data["file"]
         skipped = [] if complaints.count else checked.unknown
-        summary = Summary.of(checked.report, (upload.name or "")[:MAX_NAME], foreseen, skipped)
+        summary = Summary.of(checked.report, (upload.name or "")[:LONGEST_NAME], foreseen, skipped)
         if complaints.count:
             form.asked.update(checked.report.is_open)
             if any("--rows" in words for _, words in complaints.shown):

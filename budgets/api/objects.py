@@ -24,10 +24,12 @@ from budgets.api.schemas import (
     CampaignPage,
     Whole,
 )
+from budgets.core.primary_keys import LARGEST_KEY
 from budgets.models import Brand, Campaign
+from budgets.models.brand import LONGEST_NAME
 from budgets.models.campaign import HOLD_LABELS, CampaignQuerySet
 from budgets.services import editing
-from budgets.services.ingestion import LARGEST_KEY, unfit_text
+from budgets.services.ingestion import unfit_text
 from budgets.services.keys import Principal
 
 router = Router()
@@ -182,7 +184,7 @@ def _check_texts(values: Mapping[str, object]) -> None:
     wrong = [
         FieldError(name, "invalid", problem)
         for name, value in values.items()
-        if isinstance(value, str) and value and (problem := unfit_text(value, 200))
+        if isinstance(value, str) and value and (problem := unfit_text(value, LONGEST_NAME))
     ]
     if wrong:
         raise invalid(wrong)

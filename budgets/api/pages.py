@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from budgets.api.problems import FieldError, invalid, not_found
 from budgets.api.schemas import Whole
-from budgets.services.ingestion import LARGEST_KEY
+from budgets.core.primary_keys import LARGEST_KEY
 
 RowT = TypeVar("RowT", bound=Model)
 

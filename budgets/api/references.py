@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from budgets.api.schemas import CampaignName
-from budgets.services.ingestion import LARGEST_KEY, MAX_ID, Result, rejected, unfit_text
+from budgets.core.primary_keys import LARGEST_KEY
+from budgets.models.brand import LONGEST_NAME
+from budgets.services.ingestion import MAX_ID, Result, rejected, unfit_text
 from budgets.services.keys import Principal
 
 Ref = int | CampaignName
@@ -24,7 +26,9 @@ class References:
             if isinstance(ref, int):
                 if 0 < ref <= LARGEST_KEY:
                     ids.add(ref)
-            elif not unfit_text(ref.brand, MAX_ID) and not unfit_text(ref.external_id, MAX_ID):
+            elif not unfit_text(ref.brand, LONGEST_NAME) and not unfit_text(
+                ref.external_id, MAX_ID
+            ):
                 names.add((ref.brand, ref.external_id))
         visible = principal.campaigns()
         # A key for all brands need not ask: ingestion says which of the ids there are none of.

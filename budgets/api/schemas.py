@@ -12,10 +12,11 @@ from pydantic_core import PydanticCustomError
 
 from budgets.core import dayparting, money
 from budgets.core.decision import Hold
+from budgets.core.primary_keys import LARGEST_KEY
 from budgets.models import WebhookEvent
-from budgets.models.brand import LONGEST_SILENCE
+from budgets.models.brand import LONGEST_NAME, LONGEST_SILENCE
 from budgets.models.webhook import CHOSEN_BY_DEFAULT, LONGEST_URL
-from budgets.services.ingestion import LARGEST_KEY, MAX_BATCH, MAX_ID, MAX_SOURCE
+from budgets.services.ingestion import MAX_BATCH, MAX_ID, MAX_SOURCE
 
 Money = Annotated[str, Field(pattern=r"^-?\d{1,13}\.\d{2,6}$", examples=["12.50"])]
 """An amount that we say."""
@@ -117,8 +118,10 @@ class Sent(BaseModel):
 class CampaignName(Sent):
     """A campaign by the platform's id, within a brand."""
 
-    brand: StrictStr = Field(description="The brand's name.", max_length=200)
-    external_id: StrictStr = Field(description="The platform's id of the campaign.", max_length=200)
+    brand: StrictStr = Field(description="The brand's name.", max_length=LONGEST_NAME)
+    external_id: StrictStr = Field(
+        description="The platform's id of the campaign.", max_length=MAX_ID
+    )
 
 
 CampaignRef = Annotated[
@@ -304,7 +307,7 @@ Calendar = Annotated[
     ),
 ]
 FlightDay = Annotated[dt.date | None, BeforeValidator(_flight_day)]
-Name = Annotated[StrictStr, Field(min_length=1, max_length=200)]
+Name = Annotated[StrictStr, Field(min_length=1, max_length=LONGEST_NAME)]
 
 
 class BrandEdit(Sent):
@@ -325,7 +328,7 @@ class CampaignEdit(Sent):
     """The fields to change; what is left out stays."""
 
     name: Name | None = None
-    external_id: StrictStr | None = Field(default=None, max_length=200)
+    external_id: StrictStr | None = Field(default=None, max_length=MAX_ID)
     is_enabled: StrictBool | None = None
     daily_budget: Budget = None
     monthly_budget: Budget = None

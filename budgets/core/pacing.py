@@ -126,6 +126,14 @@ class Spending:
     purse: Purse
 
 
+class Press(StrEnum):
+    """How a brand presses: a budget is reached, is about to be, or will hardly be."""
+
+    REACHED = "reached"
+    NEAR = "near"
+    BEHIND = "behind"
+
+
 class Need(StrEnum):
     """Why a person should look at a brand, the most pressing reason first."""
 
@@ -135,6 +143,17 @@ class Need(StrEnum):
     DAY_SOON = "day_soon"
     DAY_BEHIND = "day_behind"
     MONTH_BEHIND = "month_behind"
+
+    @property
+    def press(self) -> Press:
+        """Which kind it is of."""
+        match self:
+            case Need.MONTH_REACHED | Need.DAY_REACHED:
+                return Press.REACHED
+            case Need.MONTH_SOON | Need.DAY_SOON:
+                return Press.NEAR
+            case Need.DAY_BEHIND | Need.MONTH_BEHIND:
+                return Press.BEHIND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

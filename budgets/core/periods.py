@@ -15,6 +15,14 @@ GRID = timedelta(minutes=15)
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clocks of two machines may differ before we believe that time went back."""
 
+EASTERNMOST = timedelta(hours=14)
+"""Kiribati is this far ahead of UTC: no local date anywhere is later …"""
+
+WESTERNMOST = timedelta(hours=12)
+"""… and Baker Island this far behind: none is earlier."""
+
+UTC_ZONE = ZoneInfo("UTC")
+
 
 class UnknownZone(ValueError):
     """The name is not an IANA time zone."""
@@ -49,6 +57,14 @@ def zone_named(name: str) -> ZoneInfo:
         ) from None
 
 
+def zone_or_utc(name: str) -> ZoneInfo:
+    """Return the IANA zone `name`; UTC where there is none, for pages that must show an instant."""
+    try:
+        return zone_named(name)
+    except UnknownZone:
+        return UTC_ZONE
+
+
 def local_day(zone: ZoneInfo, now: datetime) -> LocalDay:
     """Return the day of `zone` that `now` belongs to."""
     return day_of(zone, now.astimezone(zone).date(), now)
@@ -72,9 +88,29 @@ def day_of(zone: ZoneInfo, day: date, now: datetime) -> LocalDay:
     return _day(zone, day, ends_at)
 
 
+def earliest_date(now: datetime) -> date:
+    """Return the earliest local date that it is anywhere at `now`."""
+    return (now - WESTERNMOST).date()
+
+
+def latest_date(now: datetime) -> date:
+    """Return the latest local date that it is anywhere at `now`."""
+    return (now + EASTERNMOST).date()
+
+
 def month_start(day: date) -> date:
     """Return the first date of the calendar month of `day`."""
     return day.replace(day=1)
+
+
+def next_month(day: date) -> date:
+    """Return the first date of the calendar month after that of `day`."""
+    return month_start(month_start(day) + timedelta(days=31))
+
+
+def month_end(day: date) -> date:
+    """Return the last date of the calendar month of `day`."""
+    return next_month(day) - timedelta(days=1)
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from budgets.queries.dashboard import LONGEST_TERM, Filter
 
-NAMES = {"text": "q", "zone": "zone", "currency": "currency", "hold": "hold"}
+NAMES = {"text": "q", "zone": "zone", "currency": "currency", "hold": "hold", "need": "need"}
 """The parameters of an address, by what they are in a `Filter`."""
 
 

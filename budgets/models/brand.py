@@ -28,6 +28,8 @@ AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
 NEVER = date(1970, 1, 1)
 """The `spend_day` of totals that have not counted anything yet."""
 
+LONGEST_NAME = 200
+"""Characters of the name of a brand or a campaign."""
 
 LONGEST_SILENCE = 720
 """Hours, a month: who waits longer for a report does not mind."""
@@ -170,7 +172,7 @@ class Brand(Zoned, models.Model):
     is in the first block; the second block is written by the services alone and `save` leaves it be.
     """
 
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=LONGEST_NAME)
     daily_budget = MoneyField(
         null=True, blank=True, help_text="Shared by all campaigns, inclusive. Empty: no limit."
     )

@@ -15,7 +15,7 @@ from django.db.models.lookups import Exact
 from budgets.core import dayparting
 from budgets.core.dayparting import WEEK_DIGITS, Hours
 from budgets.core.decision import Hold
-from budgets.models.brand import NEVER, Brand, columns_to_write
+from budgets.models.brand import LONGEST_NAME, NEVER, Brand, columns_to_write
 from budgets.models.fields import MoneyField, WeeklyHoursField
 
 HOLD_LABELS: dict[str, str] = {
@@ -124,7 +124,7 @@ class Campaign(models.Model):
     brand = models.ForeignKey(
         Brand, on_delete=models.PROTECT, related_name="campaigns", db_index=False
     )
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=LONGEST_NAME)
     external_id = models.CharField(
         "external ID",
         max_length=200,

@@ -14,11 +14,11 @@ from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, Va
 
 from budgets.core import money
 from budgets.core.periods import month_start
+from budgets.core.primary_keys import LARGEST_KEY
 from budgets.models import Campaign, MoneyField, StatusChange
 from budgets.models.campaign import CampaignQuerySet
 
 LONGEST_SEARCH = 200
-LARGEST_KEY = 2**63 - 1
 
 _SPENT_CURSOR = re.compile(r"(-?[0-9]{1,19})\.([0-9]{1,19})", re.ASCII)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from itertools import islice, zip_longest
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.models import Case, Count, F, FloatField, Q, Value, When
@@ -15,8 +17,8 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Greatest
 
 from budgets.core import money
-from budgets.core.pacing import SETTLED
-from budgets.core.periods import UnknownZone, month_start
+from budgets.core.pacing import FAR_BEHIND, SETTLED, Press
+from budgets.core.periods import UnknownZone, earliest_date, month_end, month_start
 from budgets.models import Brand, Campaign, StatusChange, sets
 from budgets.models.brand import BrandQuerySet
 from budgets.models.campaign import CampaignQuerySet
@@ -26,7 +28,7 @@ from budgets.services.access import Sight
 from budgets.services.rollover import BrandRow
 
 CANDIDATES = 60
-"""Brands that the database proposes; the page orders these exactly and shows the first of them."""
+"""Brands that the database proposes; the page orders these exactly and shows the first of each kind."""
 
 CAMPAIGNS_A_BRAND = 10
 """About: what sums take is measured in campaigns."""
@@ -42,13 +44,12 @@ TRIGRAM = 3
 LONGEST_TERM = 100
 """Characters of a search that are looked for: more than any name needs, and few enough for a pattern."""
 
-WESTERNMOST = timedelta(hours=12)
-"""Baker Island is this far behind UTC: no local date anywhere is earlier."""
-
 RUNNING = "running"
 """What `Filter.hold` says for campaigns that nothing holds."""
 
 ZERO = Decimal(0)
+
+RowT = TypeVar("RowT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +57,19 @@ class Filter:
     """Which brands to look at; empty: all of them.
 
     `text` is part of a brand's or a campaign's name. `hold` is one of `Hold`, or `RUNNING`: brands with
-    a campaign in that state.
+    a campaign in that state. `need` is one of `pacing.Press`.
     """
 
     text: str = ""
     zone: str = ""
     currency: str = ""
     hold: str = ""
+    need: str = ""
 
     @property
     def is_empty(self) -> bool:
         """Whether everything is looked at."""
-        return not (self.text or self.zone or self.currency or self.hold)
+        return self == Filter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,8 @@ class Whole:
     brands: int = 0
     troubled: int = 0
     zones: set[str] = field(default_factory=set)
-    settled_zones: set[str] = field(default_factory=set)
-    """Zones in which enough of the day is over for a brand to be far behind."""
+    settled_zones: dict[str, float] = field(default_factory=dict)
+    """How much of the day is over, where it is enough for a brand to be far behind."""
     sums: dict[str, Sums] = field(default_factory=dict)
 
 
@@ -156,34 +158,50 @@ def whole(sight: Sight, now: datetime) -> Whole:
     return found
 
 
-def candidates(sight: Sight, wanted: Filter, settled: Iterable[str], now: datetime) -> list[Brand]:
+def candidates(
+    sight: Sight, wanted: Filter, settled: Mapping[str, float], now: datetime
+) -> list[Brand]:
     """Return the brands that seem to need a person most, in no exact order, of those that are wanted.
 
+    Each kind is asked for by itself and has its share of `CANDIDATES`; what one does not need the others
+    take. Sixty that reached a budget must not hide who is far behind. First comes who is nearest to a
+    budget, or farthest behind what `settled` says, for each zone, is over of the day, or of the month.
+
     The stored totals propose, they decide nothing: those whose day is over in some zones but not in all
-    may be stale, and floats are not exact. A stale total only ever seems nearer than it is, so that no
-    brand near its budget is missed for it, unless `CANDIDATES` others wait for their roll. Nearer to a
-    budget comes first; who is far behind, in a zone of `settled`, comes after those near the end.
+    may be stale, floats are not exact, and nobody's hours are looked at. A stale total only ever seems
+    nearer than it is, so that no brand near its budget is missed for it, unless others wait for their
+    roll.
     """
-    earliest = (now - WESTERNMOST).date()
+    earliest = earliest_date(now)
     day = _ratio("daily", since=earliest)
     month = _ratio("monthly", since=month_start(earliest))
-    # A brand without any spend this month is not behind, it is idle.
-    is_behind = Q(daily_budget__gt=0, total_monthly_spend__gt=0, zone_in_force__in=sorted(settled))
-    behind = Case(
-        When(is_behind, then=Value(0.8) - Value(1.6) * day),
-        default=Value(0.0),
-        output_field=FloatField(),
-    )
-    rows = _wanted(sight, wanted).annotate(pressing=Greatest(day, month, behind))
-    return list(rows.order_by("-is_active", "-pressing", "name")[:CANDIDATES])
+    lag = Greatest(_lag_of_day(day, settled), _lag_of_month(month, earliest))
+    rows = _wanted(sight, wanted).annotate(nearness=Greatest(day, month), lag=lag)
+    is_under = Q(nearness__lt=1)
+    active, others = rows.filter(is_active=True), rows.filter(is_under | Q(is_active=False))
+    kinds = {
+        Press.REACHED: active.filter(nearness__gte=1).order_by("-nearness", "name"),
+        # With those that need nobody, by how near they are; inactive ones last.
+        Press.NEAR: others.order_by("-is_active", "-nearness", "name"),
+        Press.BEHIND: active.filter(is_under, lag__gt=-1).order_by("-lag", "name"),
+    }
+    asked = (found for press, found in kinds.items() if wanted.need in ("", press))
+    return in_turn([found[:CANDIDATES] for found in asked], CANDIDATES)
+
+
+def in_turn(groups: Iterable[Iterable[RowT]], room: int) -> list[RowT]:
+    """Return `room` rows of groups, the first of each, then the second of each, and no row twice."""
+    turns = (row for turn in zip_longest(*groups) for row in turn if row is not None)
+    return list(islice(dict.fromkeys(turns), room))
 
 
 def matching_campaigns(sight: Sight, wanted: Filter, limit: int) -> list[Campaign]:
     """Return the first campaigns whose name or hold is what is wanted, with their brands.
 
-    None unless one of these two is asked for: all campaigns of a zone are no answer.
+    None unless one of these two is asked for: all campaigns of a zone are no answer, nor are those of
+    brands that need somebody.
     """
-    if not (wanted.text or wanted.hold):
+    if wanted.need or not (wanted.text or wanted.hold):
         return []
     rows = _held(sight.campaigns(), wanted.hold).select_related("brand")
     if wanted.text:
@@ -272,6 +290,35 @@ def _in_zone(zone: str, brand: str = "") -> Q:
     """Return the condition that a zone is the one whose calendar counts now; see `Zoned`."""
     in_force, named = f"{brand}zone_in_force", f"{brand}timezone"
     return Q(**{in_force: zone}) | Q(**{in_force: "", named: zone})
+
+
+def _lag_of_day(ratio: Case, settled: Mapping[str, float]) -> Case:
+    """Return how far a brand is behind its day: above 0 far, -1 where it spent its part, or more."""
+    by_share = defaultdict[float, list[str]](list)
+    for zone, share in settled.items():
+        by_share[share].append(zone)
+    # A brand without any spend this month is not behind, it is idle.
+    spends = Q(daily_budget__gt=0, total_monthly_spend__gt=0)
+    return Case(
+        *(
+            When(spends & Q(zone_in_force__in=sorted(zones)), then=_lag(ratio, share))
+            for share, zones in sorted(by_share.items())
+        ),
+        default=Value(-1.0),
+        output_field=FloatField(),
+    )
+
+
+def _lag_of_month(ratio: Case, today: date) -> Case:
+    """Return the same of its month."""
+    share = (today.day - 1) / month_end(today).day
+    spends = Q(monthly_budget__gt=0, total_monthly_spend__gt=0, spend_day__gte=month_start(today))
+    whens = [When(spends, then=_lag(ratio, share))] if share >= SETTLED else []
+    return Case(*whens, default=Value(-1.0), output_field=FloatField())
+
+
+def _lag(ratio: Case, share: float) -> Any:
+    return Value(1.0) - ratio / Value(float(FAR_BEHIND) * share)
 
 
 def _ratio(period: str, *, since: date) -> Case:
@@ -373,8 +420,9 @@ def _add(found: Whole, group: _Group, now: datetime) -> None:
     found.zones.add(row.current_timezone)
     with suppress(UnknownZone):  # those brands are named in a banner
         moment = rollover.moment_at(row, now)
-        if (now - moment.day.starts_at) / (moment.day.ends_at - moment.day.starts_at) >= SETTLED:
-            found.settled_zones.add(row.current_timezone)
+        over = (now - moment.day.starts_at) / (moment.day.ends_at - moment.day.starts_at)
+        if over >= SETTLED:
+            found.settled_zones[row.current_timezone] = round(over, 2)
         sums = found.sums.setdefault(group.currency, Sums(group.currency))
         sums.brands += group.brands
         purse = moment.purse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -25,6 +25,9 @@ from budgets.models.brand import StalePolicy
 from budgets.models.campaign import HOLD_LABELS
 from budgets.services import enforcement, rollover
 from budgets.services.rollover import Moment
+
+Write = Callable[[Decimal, str], str]
+"""Writes an amount of a currency without its sign."""
 
 HORIZON = timedelta(days=62)
 """How far ahead we look for the next start or stop: past the end of the longest month.
@@ -244,13 +247,18 @@ def amount(value: Decimal) -> str:
     return f"{money.from_micros(money.to_micros(value)):,f}"
 
 
-def decided_by(figures: Mapping[str, str | None]) -> str:
-    """Write the figures of a status change: '100.00 of 100.00 USD'; empty without a budget."""
+def decided_by(figures: Mapping[str, str | None], write: Write | None = None) -> str:
+    """Write the figures of a status change: '100.00 of 100.00 USD'; empty without a budget.
+
+    `write` writes amounts; without it they are written as everywhere below the pages.
+    """
+    write = write or (lambda value, _: amount(value))
     spent, budget = _amount_of(figures.get("spent")), _amount_of(figures.get("budget"))
     if spent is None:
         return ""
-    limit = "without a limit" if budget is None else f"of {amount(budget)}"
-    return f"{amount(spent)} {limit} {figures.get('currency', '')}".strip()
+    currency = figures.get("currency") or ""
+    limit = "without a limit" if budget is None else f"of {write(budget, currency)}"
+    return f"{write(spent, currency)} {limit} {currency}".strip()
 
 
 def _amount_of(text: str | None) -> Decimal | None:

@@ -12,6 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Exists, F, Min, OuterRef, Q
 
+from budgets.core import periods
 from budgets.models import (
     AlertMessage,
     AlertRecipient,
@@ -22,7 +23,6 @@ from budgets.models import (
     WebhookEndpoint,
 )
 from budgets.services.access import Sight
-from budgets.services.counting import EARLIEST_ZONE
 
 COUNTED_UP_TO = 10_000
 """Uncounted rows beyond this are "or more": the answer must not cost more as it gets worse."""
@@ -108,7 +108,7 @@ def waiting(now: datetime, sight: Sight) -> Waiting:
 
     A row dated ahead of its brand's day waits rightly: in Los Angeles it may still be yesterday.
     """
-    until = (now + EARLIEST_ZONE).date()
+    until = periods.latest_date(now)
     rows = (
         Spend.objects.countable(until=until)
         .annotate(brand_day=F("campaign__brand__spend_day"))

@@ -11,9 +11,9 @@ from typing import Self
 from django.db.models import QuerySet, Sum
 from django.db.models.functions import Coalesce, TruncMinute
 
+from budgets.core.primary_keys import LARGEST_KEY
 from budgets.models import Campaign, Import, Spend
 from budgets.services.access import Sight
-from budgets.services.ingestion import LARGEST_KEY
 
 PAGE = 50
 

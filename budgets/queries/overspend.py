@@ -32,15 +32,13 @@ from django.db.models import Min, Q, QuerySet
 
 from budgets.core import money, periods
 from budgets.core.decision import Hold
+from budgets.core.primary_keys import LARGEST_KEY
 from budgets.models import Brand, Campaign, Cause, Spend, StatusChange, sets
 from budgets.services.access import Sight
 
 PAGE = 50
 """Stops a page: each has its rows summed and ranked."""
 LONGEST_PERIOD = timedelta(days=92)
-
-EASTERNMOST = timedelta(hours=14)
-"""Kiribati is this far ahead of UTC, and Baker Island, the other way, twelve hours behind."""
 
 _WEAKEST_FIRST = tuple(reversed([hold for hold in Hold if hold is not Hold.UNDECIDED]))
 
@@ -75,7 +73,7 @@ class Place:
         at, _, key = text.partition("~")
         try:
             place = cls(datetime.fromisoformat(at), int(key) if len(key) < 20 else -1)
-            if str(place) != text or not 0 <= place.brand_id < 2**63:
+            if str(place) != text or not 0 <= place.brand_id <= LARGEST_KEY:
                 raise NoSuchPlace
         except (ValueError, OverflowError):
             raise NoSuchPlace from None
@@ -209,8 +207,8 @@ def _crossings(
         _BEGINS,
         cause=Cause.SPEND.value,
         hold__in=[Hold.BRAND_DAILY_BUDGET.value, Hold.BRAND_MONTHLY_BUDGET.value],
-        at__gte=_midnight(wanted.since) - EASTERNMOST,
-        at__lt=_midnight(wanted.until) + timedelta(days=1) + EASTERNMOST,
+        at__gte=_midnight(wanted.since) - periods.EASTERNMOST,
+        at__lt=_midnight(wanted.until) + timedelta(days=1) + periods.EASTERNMOST,
     )
     if wanted.brand_id is not None:
         rows = rows.filter(campaign__brand_id=wanted.brand_id)
@@ -240,7 +238,7 @@ def _stop(change: StatusChange) -> _Stop | None:
     if change.hold == Hold.BRAND_DAILY_BUDGET:
         return _Stop(change, brand, day.date, day.date, day.date, day.ends_at)
     first = periods.month_start(day.date)
-    last = periods.month_start(first + timedelta(days=31)) - timedelta(days=1)
+    last = periods.month_end(day.date)
     ends_at = periods.day_of(zone, last, change.at).ends_at
     return _Stop(change, brand, day.date, first, last, ends_at)
 

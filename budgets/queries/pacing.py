@@ -16,7 +16,7 @@ from django.db import connection
 from budgets.core import money, pacing
 from budgets.core.decision import CampaignFacts
 from budgets.core.pacing import Need, OpenDay, Pace, Spending
-from budgets.core.periods import GRID, month_start
+from budgets.core.periods import GRID, month_end, month_start
 from budgets.models import Campaign, Spend, sets
 from budgets.services.rollover import Moment
 
@@ -94,7 +94,7 @@ def _pace(
 ) -> BrandPace:
     brand, now, today = moment.brand, moment.now, moment.day.date
     campaigns = opened.get(brand.pk, frozenset()) if brand.is_active else frozenset()
-    first, last = month_start(today), _month_end(today)
+    first, last = month_start(today), month_end(today)
     since = _since(today)
     days = pacing.open_days(moment.zone, since, last, moment.day, campaigns)
     here = (today - since).days
@@ -136,7 +136,9 @@ def _by_slot(
 def _ledger(moments: Collection[Moment], *, whole_month: bool) -> _Ledger:
     """Read the ledger by the index of campaign and date: one statement for all brands.
 
-    A row without `occurred_at` counts in the hour in which it was recorded.
+    A row without `occurred_at` counts in the hour in which it was recorded. PostgreSQL does not look
+    for a span of days that comes from another table in that index, unless each campaign is asked on its
+    own (`LATERAL`, kept apart by `OFFSET`): it read all days that a campaign ever had.
     """
     days = [moment.day.date for moment in moments]
     since = [_since(day) if whole_month else day - pacing.USUAL_DAYS * _DAY for day in days]
@@ -147,18 +149,21 @@ def _ledger(moments: Collection[Moment], *, whole_month: bool) -> _Ledger:
         today=("date", days),
     )
     instant = "COALESCE(spend.occurred_at, spend.created_at)"
-    seconds = (
-        f"FLOOR(EXTRACT(EPOCH FROM {instant}))::bigint"
-        if connection.vendor == "postgresql"
-        else f"CAST(strftime('%%s', {instant}) AS INTEGER)"
+    spent = (
+        f"{sets.name_of(Spend)} AS spend WHERE spend.campaign_id = campaign.id AND spend.is_counted"
+        " AND spend.date BETWEEN brand.since AND brand.today"
     )
+    if connection.vendor == "postgresql":
+        seconds = f"FLOOR(EXTRACT(EPOCH FROM {instant}))::bigint"
+        spent = f"CROSS JOIN LATERAL (SELECT spend.* FROM {spent} OFFSET 0) AS spend"  # noqa: S608  # names of ours
+    else:
+        seconds = f"CAST(strftime('%%s', {instant}) AS INTEGER)"
+        spent = f"JOIN {spent}"
     statement = (
         "SELECT brand.id, spend.date,"  # noqa: S608  # names of ours
         f" CASE WHEN spend.date = brand.today THEN {seconds} / {_QUARTER} END, SUM(spend.amount)"
         f" FROM {brands} JOIN {sets.name_of(Campaign)} AS campaign ON campaign.brand_id = brand.id"
-        f" JOIN {sets.name_of(Spend)} AS spend ON spend.campaign_id = campaign.id"
-        " WHERE spend.is_counted AND spend.date BETWEEN brand.since AND brand.today"
-        " GROUP BY 1, 2, 3"
+        f" {spent} GROUP BY 1, 2, 3"
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
@@ -177,7 +182,3 @@ def _ledger(moments: Collection[Moment], *, whole_month: bool) -> _Ledger:
 def _since(today: date) -> date:
     """Return the first of the days we look at: the month's, or that of a week ago."""
     return min(month_start(today), today - pacing.USUAL_DAYS * _DAY)
-
-
-def _month_end(day: date) -> date:
-    return month_start(month_start(day) + 31 * _DAY) - _DAY

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from budgets.core import periods
 from budgets.core.decision import Hold
-from budgets.core.periods import UnknownZone
 from budgets.models import Brand, Campaign, Cause, StatusChange
 from budgets.models.campaign import HOLD_LABELS
 from budgets.queries import explain
-
-Write = Callable[[Decimal, str], str]
-"""Writes an amount of a currency without its sign."""
+from budgets.queries.explain import Write, decided_by
 
 PLURAL = {"started": "started", "stopped": "stopped", "stays stopped": "stay stopped"}
 """What several campaigns did."""
@@ -71,9 +67,8 @@ class Told:
 def tell(changes: Iterable[StatusChange], now: datetime, write: Write | None = None) -> list[Told]:
     """Say changes in words, newest first as they must come, with their campaigns and brands.
 
-    `write` writes amounts; without it they are written as everywhere below the pages.
+    `write` writes amounts, as `explain.decided_by` has it.
     """
-    write = write or (lambda amount, _: explain.amount(amount))
     return list(_tell(changes, now, write))
 
 
@@ -94,13 +89,10 @@ def place_of(zone: ZoneInfo) -> str:
 
 def zone_of(brand: Brand) -> ZoneInfo:
     """Return the zone whose calendar counts now; UTC when it is not known."""
-    try:
-        return periods.zone_named(brand.current_timezone)
-    except UnknownZone:
-        return ZoneInfo("UTC")
+    return periods.zone_or_utc(brand.current_timezone)
 
 
-def _tell(changes: Iterable[StatusChange], now: datetime, write: Write) -> Iterator[Told]:
+def _tell(changes: Iterable[StatusChange], now: datetime, write: Write | None) -> Iterator[Told]:
     seen = set[int]()
     # Campaigns of a brand stop together: those that wait for the same begin again together.
     known = dict[Hashable, datetime | None]()
@@ -119,7 +111,7 @@ def _tell(changes: Iterable[StatusChange], now: datetime, write: Write) -> Itera
             zone=zone_of(campaign.brand),
             verb=_verb(change),
             reason=_reason(change),
-            figures=_figures(change, write),
+            figures=decided_by(change.figures, write) if change.hold else "",
             again_at=again_at,
             is_in_force=is_in_force,
         )
@@ -152,13 +144,3 @@ def _reason(change: StatusChange) -> str:
     if change.hold == Hold.OPERATOR:
         return f"paused{by}" if by else words
     return f"{words} (edited{by})" if by else words
-
-
-def _figures(change: StatusChange, write: Write) -> str:
-    figures = change.figures
-    if not change.hold or figures.get("spent") is None:
-        return ""
-    currency = figures.get("currency", "")
-    spent, budget = Decimal(figures["spent"]), figures.get("budget")
-    limit = "without a limit" if budget is None else f"of {write(Decimal(budget), currency)}"
-    return f"{write(spent, currency)} {limit} {currency}".strip()

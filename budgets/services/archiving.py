@@ -38,8 +38,6 @@ COLUMNS = (
     "external_id",
     "created_at",
 )
-WESTERNMOST = timedelta(hours=12)
-"""Baker Island is this far behind UTC: no local date anywhere is earlier."""
 
 
 class NotOldEnough(ValueError):
@@ -77,8 +75,8 @@ def archive(month: date, directory: Path, *, keep_days: int, now: datetime) -> S
     small transactions, each with the sums of what left. Killed in the middle, the next call goes on.
     Raises `NotOldEnough` while a day of the month is within `keep_days` of some brand's today.
     """
-    end = _next_month(month)
-    oldest_reported = (now - WESTERNMOST).date() - timedelta(days=keep_days)
+    end = periods.next_month(month)
+    oldest_reported = periods.earliest_date(now) - timedelta(days=keep_days)
     if end > oldest_reported:
         raise NotOldEnough(
             f"{month:%Y-%m}: spend from {oldest_reported} on may still be reported "
@@ -215,10 +213,6 @@ def _free(directory: Path, month: date) -> Path:
     while (name := f"spend-{month:%Y-%m}-{number}.csv.gz") in taken:
         number += 1
     return directory / name
-
-
-def _next_month(month: date) -> date:
-    return periods.month_start(month + timedelta(days=31))
 
 
 def _checksum(path: Path) -> str:

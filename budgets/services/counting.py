@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple, Protocol
 
 from django.db import OperationalError
@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 BATCH = 1000
 SNAPSHOT = 100_000
 """Rows found at once: a neighbour that never stops inserting must not keep a pass from its end."""
-EARLIEST_ZONE = timedelta(hours=14)
-"""Kiribati is this far ahead of UTC: no local date anywhere is later."""
 
 
 class Entry(Protocol):
@@ -155,7 +153,7 @@ def count_uncounted(now: datetime) -> Counted:
 def _waiting(now: datetime, after: tuple[str, int] | None) -> QuerySet[Spend, tuple[str, int, int]]:
     # The date as text: a row whose date cannot be read must stop nobody else's. And no join: for
     # want of better knowledge PostgreSQL would read all campaigns, 20 ms of an idle pass at 100,000.
-    rows = Spend.objects.countable(until=(now + EARLIEST_ZONE).date()).order_by("date", "pk")
+    rows = Spend.objects.countable(until=periods.latest_date(now)).order_by("date", "pk")
     if after is not None:
         behind = RawSQL("(date, id) > (%s, %s)", after, BooleanField())  # no input in it
         rows = rows.filter(behind)

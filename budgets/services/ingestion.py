@@ -15,6 +15,7 @@ from django.db import IntegrityError, connection, transaction
 
 from budgets.core import money, periods
 from budgets.core.money import InvalidAmount
+from budgets.core.primary_keys import LARGEST_KEY
 from budgets.models import Brand, Campaign, Spend, sets
 from budgets.services import counting, enforcement, freshness, rollover, totals
 from budgets.services.counting import Sums
@@ -27,7 +28,6 @@ MAX_SOURCE = 100
 MAX_ID = 200
 MAX_BATCH = 5000
 """Events a transaction: beyond this nothing is gained, and others wait longer for the brands."""
-LARGEST_KEY = 2**63 - 1
 COPIED_FROM = 500
 """Rows from which PostgreSQL's COPY is worth its extra round trips."""
 

@@ -12,19 +12,18 @@ from django.conf import settings
 from django.http import QueryDict
 from django.urls import reverse
 
-from budgets.core import periods
+from budgets.core.periods import UTC_ZONE
+from budgets.core.primary_keys import is_key
 from budgets.dashboard.reader import Reader, Stamp
 from budgets.models import Alert, AlertKind, AlertMessage, Brand, WebhookDelivery
+from budgets.models.brand import LONGEST_NAME
 from budgets.queries import alerts
 from budgets.queries.alerts import Asked, Raised
+from budgets.queries.told import zone_of
 
 SHOWN = 50
 SHOWN_TOLD = alerts.TOLD - 1
 """Mails and deliveries that are named; of others it is said that there are more."""
-
-LONGEST_NAME = 200
-LONGEST_KEY = 18
-"""Digits that surely fit the database's 64-bit integer."""
 
 KIND_WORDS = {
     AlertKind.THRESHOLD: "Budget thresholds",
@@ -137,7 +136,7 @@ def _key(given: dict[str, str], name: str) -> int | None:
     text = given.get(name, "")
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_KEY):
+    if not is_key(text):
         raise CannotAsk(f"{name}: {text[:40]!r} is no number of ours; leave it out.")
     return int(text)
 
@@ -257,7 +256,4 @@ def _nobody(alert: Alert) -> str:
 
 
 def _zone(brand: Brand | None) -> ZoneInfo:
-    try:
-        return periods.zone_named(brand.current_timezone if brand else "UTC")
-    except periods.UnknownZone:
-        return ZoneInfo("UTC")
+    return zone_of(brand) if brand else UTC_ZONE

@@ -13,19 +13,17 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from budgets.core import pacing
-from budgets.core.decision import Hold, Purse
+from budgets.core.decision import Purse
 from budgets.core.durations import in_words
 from budgets.core.pacing import OpenDay
 from budgets.dashboard.bars import length, level_of
 from budgets.dashboard.charts import Chart, Series
 from budgets.dashboard.reader import Reader, Stamp
-from budgets.dashboard.states import KINDS, State
+from budgets.dashboard.states import KINDS, State, state_of
 from budgets.models import Brand, Campaign, StatusChange
-from budgets.models.campaign import HOLD_LABELS
 from budgets.queries import brand as queries
 from budgets.queries import pacing as paces
 from budgets.queries.brand import Order, Wanted
-from budgets.queries.dashboard import RUNNING
 from budgets.queries.explain import decided_by, hours_in_words
 from budgets.queries.pacing import BrandPace
 from budgets.services import rollover
@@ -541,7 +539,7 @@ def _choices(
     """Return the states that there are, and the one that is chosen."""
     states = [("", "All", "", sum(by_hold.values()))]
     states += [
-        (name, _state(hold).words, _state(hold).kind, by_hold.get(hold, 0))
+        (name, state_of(hold).words, state_of(hold).kind, by_hold.get(hold, 0))
         for name, hold in HOLDS.items()
         if by_hold.get(hold) or kept["hold"] == name
     ]
@@ -575,7 +573,7 @@ def _line(reader: Reader, brand: Brand, campaign: Campaign, purse: Purse) -> Cam
         name=campaign.name,
         url=reverse("campaign", args=[campaign.pk]),
         edit_url=reverse("campaign-edit", args=[campaign.pk]) if may_edit else "",
-        state=_state(campaign.hold),
+        state=state_of(campaign.hold),
         is_enabled=campaign.is_enabled,
         today=_portion(reader, brand, today, purse.spent_today),
         month=_portion(reader, brand, month, purse.spent_this_month),
@@ -600,18 +598,12 @@ def _change(reader: Reader, change: StatusChange, pace: BrandPace | None) -> Cha
         url=reverse("campaign", args=[change.campaign_id]),
         at=reader.time(change.at, pace.moment.zone) if pace else None,
         ago=f"{in_words(reader.now - change.at)} ago",
-        before=_state(change.old_hold),
-        after=_state(change.hold),
-        figures=decided_by(change.figures),
+        before=state_of(change.old_hold),
+        after=state_of(change.hold),
+        figures=decided_by(change.figures, reader.amount),
         cause=change.get_cause_display(),
         actor=change.actor,
     )
-
-
-def _state(hold: str) -> State:
-    if not hold:
-        return State(words="active", kind=RUNNING)
-    return State(words=HOLD_LABELS[hold], kind=KINDS[Hold(hold)])
 
 
 def _address(url: str, params: Mapping[str, str]) -> str:

@@ -21,13 +21,11 @@ from budgets.dashboard.bars import length, level_of
 from budgets.dashboard.charts import Chart, Series
 from budgets.dashboard.pages.strip import Clock, Strip, strip
 from budgets.dashboard.reader import Reader, Stamp
-from budgets.dashboard.states import KINDS, State
+from budgets.dashboard.states import KINDS, State, state_of
 from budgets.models import Campaign, Import, Spend, StatusChange
-from budgets.models.campaign import HOLD_LABELS
 from budgets.queries import explain, ledger
 from budgets.queries import timeline as log
-from budgets.queries.dashboard import RUNNING
-from budgets.queries.explain import Explanation, Limit, hours_in_words
+from budgets.queries.explain import Limit, decided_by, hours_in_words
 from budgets.queries.timeline import Timeline
 
 FIRST_DAY = date(2000, 1, 1)
@@ -183,7 +181,7 @@ def head(campaign: Campaign) -> Head:
 def live(campaign: Campaign, reader: Reader, asked: Mapping[str, str]) -> Live:
     """Return what refreshes itself; the number of statements does not grow with the data."""
     explanation = explain.explain(campaign, reader.now)
-    zone = zone_of(explanation)
+    zone = periods.zone_or_utc(explanation.zone)
     today = periods.local_day(zone, reader.now)
     state = state_of(campaign.hold)
     again = explanation.next_change_at
@@ -227,7 +225,8 @@ def rows(campaign: Campaign, reader: Reader, asked: Mapping[str, str]) -> Ledger
         except ledger.NoSuchPlace as error:
             problem = f"{error}. These are the newest rows."
     page = ledger.of_campaign(campaign.pk, before)
-    currency, zone = campaign.brand.currency, zone_of(explain.explain(campaign, reader.now))
+    moment, currency = explain.moment_of(campaign, reader.now), campaign.brand.currency
+    zone = moment.zone if moment else periods.UTC_ZONE
     return Ledger(
         rows=[row(each, reader, zone, currency) for each in page.rows],
         problem=problem,
@@ -258,21 +257,6 @@ def row(each: Spend, reader: Reader, zone: ZoneInfo, currency: str) -> Row:
 def imported(brought_by: Import) -> str:
     """Name an import: its file."""
     return brought_by.file or brought_by.kind
-
-
-def zone_of(explanation: Explanation) -> ZoneInfo:
-    """Return the brand's zone; UTC where its own is corrupt, as the page then says."""
-    try:
-        return periods.zone_named(explanation.zone)
-    except periods.UnknownZone:
-        return ZoneInfo("UTC")
-
-
-def state_of(hold: str) -> State:
-    """Return a state with its kind, which has a colour and a shape."""
-    if not hold:
-        return State(words="active", kind=RUNNING)
-    return State(words=HOLD_LABELS[hold], kind=KINDS[Hold(hold)])
 
 
 def chosen_day(text: str, today: date) -> tuple[date, str]:
@@ -347,13 +331,7 @@ def _entry(change: StatusChange, reader: Reader, zone: ZoneInfo, clock: Clock) -
 
 
 def _figures(change: StatusChange, reader: Reader) -> str:
-    """Write what decided in the reader's own number format."""
-    spent, budget = change.figures.get("spent"), change.figures.get("budget")
-    currency = change.figures.get("currency") or ""
-    if spent is None:
-        return str(change.figures.get("words", ""))
-    limit = f"of {reader.amount(Decimal(budget), currency)}" if budget else "without a limit"
-    return f"{reader.amount(Decimal(spent), currency)} {limit} {currency}".strip()
+    return decided_by(change.figures, reader.amount) or str(change.figures.get("words", ""))
 
 
 def _meter(limit: Limit, reader: Reader, currency: str) -> Meter:
@@ -419,8 +397,7 @@ def _by_hour(campaign: Campaign, reader: Reader, today: LocalDay) -> Chart:
 
 def _by_day(campaign: Campaign, reader: Reader, today: LocalDay) -> Chart:
     first = periods.month_start(today.date)
-    days = [first + timedelta(days=n) for n in range(31)]
-    days = [day for day in days if day.month == first.month]
+    days = [first + timedelta(days=n) for n in range(periods.month_end(first).day)]
     found, here = ledger.by_day(campaign, first, today.date), (today.date - first).days
     spent = [found.get(day, ZERO) for day in days]
     currency = campaign.brand.currency

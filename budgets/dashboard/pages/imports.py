@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from django.urls import reverse
 
-from budgets.core import periods
+from budgets.core.periods import UTC_ZONE
+from budgets.core.primary_keys import is_key
 from budgets.dashboard.pages.campaign import Row, imported, row
 from budgets.dashboard.reader import Reader, Stamp
 from budgets.models import Import, Spend
 from budgets.queries import ledger
-from budgets.services.ingestion import LARGEST_KEY
-
-UTC_ZONE = ZoneInfo("UTC")
+from budgets.queries.told import zone_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +50,8 @@ class Page:
 def build(found: Import, reader: Reader, asked: Mapping[str, str]) -> Page | None:
     """Return the page; ``None``: of its rows none exists for who reads, and so neither does it."""
     text = asked.get("before", "")
-    is_key = text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= LARGEST_KEY
-    page = ledger.of_import(found, reader.person, int(text) if is_key else None)
+    before = int(text) if is_key(text) else None
+    page = ledger.of_import(found, reader.person, before)
     sees_all = reader.person.brand_ids is None
     if not (sees_all or page.rows or ledger.visible(found, reader.person).exists()):
         return None
@@ -72,24 +70,20 @@ def build(found: Import, reader: Reader, asked: Mapping[str, str]) -> Page | Non
         else [],
         lines=[_line(each, reader) for each in page.rows],
         problem=""
-        if is_key or not text
+        if before is not None or not text
         else "before: this is no place in the import; follow the page's own links. "
         "These are the last rows.",
         older_url=f"{address}?before={page.next}" if page.next else "",
-        newest_url=address if is_key else "",
+        newest_url=address if before is not None else "",
     )
 
 
 def _line(each: Spend, reader: Reader) -> Line:
     campaign = each.campaign
-    try:
-        zone = periods.zone_named(campaign.brand.current_timezone)
-    except periods.UnknownZone:
-        zone = UTC_ZONE
     # The import is this page: no link to itself, and no question for it.
     each.brought_by = None
     return Line(
-        row=row(each, reader, zone, campaign.brand.currency),
+        row=row(each, reader, zone_of(campaign.brand), campaign.brand.currency),
         campaign=campaign.name,
         campaign_url=reverse("campaign", args=[campaign.pk]),
         brand=campaign.brand.name,

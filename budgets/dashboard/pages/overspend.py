@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from django.urls import reverse
 
@@ -18,9 +17,9 @@ from budgets.core.durations import in_words
 from budgets.dashboard.pages.campaign import FIRST_DAY
 from budgets.dashboard.reader import Reader, Stamp
 from budgets.dashboard.sheet import Cell
+from budgets.models.brand import LONGEST_NAME
 from budgets.queries import overspend
 from budgets.queries.overspend import (
-    EASTERNMOST,
     LONGEST_PERIOD,
     Latency,
     NoSuchPlace,
@@ -29,8 +28,6 @@ from budgets.queries.overspend import (
     Wanted,
 )
 from budgets.services.imports import closest
-
-LONGEST_NAME = 200
 
 HEADER = (
     "brand",
@@ -129,7 +126,7 @@ class Page:
 def asked_for(typed: Mapping[str, str], reader: Reader) -> Asked:
     """Read what was asked for. What cannot be meant is told, and what is usual takes its place."""
     problems: list[str] = []
-    last = (reader.now + EASTERNMOST).date()
+    last = periods.latest_date(reader.now)
     until = _day(typed, "to", last, problems)
     since = _day(typed, "from", periods.month_start(min(until, reader.now.date())), problems)
     if since > until:
@@ -175,7 +172,7 @@ def build(asked: Asked, reader: Reader) -> Page:
         older_url=f"{newest}&{urlencode({'before': str(read.next)})}" if read.next else "",
         newest_url=newest if asked.before else "",
         sheet_url=f"{reverse('overspend-sheet')}?{asked.query}",
-        last_day=(reader.now + EASTERNMOST).date().isoformat(),
+        last_day=periods.latest_date(reader.now).isoformat(),
         longest=LONGEST_PERIOD.days,
     )
 
@@ -245,11 +242,7 @@ def _place(text: str, problems: list[str]) -> Place | None:
 
 
 def _line(row: Overspend, reader: Reader) -> Line:
-    try:
-        zone = periods.zone_named(row.zone)
-    except periods.UnknownZone:
-        zone = ZoneInfo("UTC")
-    currency = row.currency
+    zone, currency = periods.zone_or_utc(row.zone), row.currency
     return Line(
         key=f"{row.brand_id}-{row.day.isoformat()}{'-month' if row.is_of_month else ''}",
         brand=row.brand,

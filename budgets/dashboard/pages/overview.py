@@ -13,7 +13,7 @@ from typing import Any
 from django.urls import reverse
 
 from budgets.core.durations import in_words
-from budgets.core.pacing import Need, hours, planned
+from budgets.core.pacing import Need, Press, hours, planned
 from budgets.dashboard.bars import Bar, bar
 from budgets.dashboard.charts import Chart, Series
 from budgets.dashboard.filters import address
@@ -35,6 +35,13 @@ SHOWN_OTHERS = 12
 SHOWN_CAMPAIGNS = 20
 SHOWN_CHANGES = 20
 SHOWN_TROUBLES = 5
+
+PRESSES: dict[str, str] = {
+    Press.REACHED: "budget reached",
+    Press.NEAR: "about to reach a budget",
+    Press.BEHIND: "far behind plan",
+}
+"""The kinds of need in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +105,19 @@ class BrandLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pressing:
+    """Brands that need a person for the same kind of reason.
+
+    `more` says how many others there are, empty for none; `url` shows them, empty where they are.
+    """
+
+    press: str
+    lines: list[BrandLine]
+    more: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignLine:
     """A campaign that was looked for."""
 
@@ -147,6 +167,7 @@ class Choices:
     zones: list[str]
     currencies: list[str]
     holds: list[tuple[str, str]]
+    needs: list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +186,7 @@ class Page:
     sums: list[MoneyLine]
     more_sums: list[MoneyLine]
     last_pass: LastPass
-    needs: list[BrandLine]
-    more_needs: int
+    pressing: list[Pressing]
     others: list[BrandLine]
     more: str
     found: list[CampaignLine]
@@ -177,6 +197,11 @@ class Page:
     more_troubles: bool
     admin_url: str
     sees_all: bool
+
+    @property
+    def needs(self) -> list[BrandLine]:
+        """All brands shown that need a person."""
+        return [line for each in self.pressing for line in each.lines]
 
     @property
     def summary(self) -> str:
@@ -194,16 +219,30 @@ def build(reader: Reader, wanted: Filter, *, admin_url: str = "") -> Page:
     by_hold = dashboard.kept_campaigns_by_hold(sight, moment)
     whole = dashboard.kept_whole(sight, reader.now, moment)
     proposed = dashboard.candidates(sight, wanted, whole.settled_zones, reader.now)
+    is_cut = len(proposed) >= CANDIDATES
     # A brand with a corrupt zone has no local day; the banner names it.
     moments = rollover.preview(proposed, reader.now)
     paces = sorted(pacing.of_brands(list(moments.values())).values(), key=_pressing)
-    pressing = [each for each in paces if each.needs]
-    calm = [each for each in paces if not each.needs]
-    shown = [*pressing[:SHOWN_NEEDS], *calm[:SHOWN_OTHERS]]
-    counts = dashboard.campaign_counts([each.moment.brand.pk for each in shown])
-    lines = [_brand(reader, each, counts) for each in shown]
+    groups = {
+        press: [each for each in paces if each.needs and each.needs[0].press is press]
+        for press in Press
+        if wanted.need in ("", press)
+    }
+    first = dashboard.in_turn(
+        [[each.moment.brand.pk for each in group] for group in groups.values()],
+        CANDIDATES if wanted.need else SHOWN_NEEDS,
+    )
+    calm = [] if wanted.need else [each for each in paces if not each.needs][:SHOWN_OTHERS]
+    shown = {*first, *(each.moment.brand.pk for each in calm)}
+    counts = dashboard.campaign_counts(shown)
+    lines = {
+        brand.pk: _brand(reader, each, counts)
+        for each in paces
+        if (brand := each.moment.brand).pk in shown
+    }
     found = dashboard.matching_campaigns(sight, wanted, SHOWN_CAMPAIGNS + 1)
-    only = None if wanted.is_empty else [brand.pk for brand in proposed]
+    chosen = shown if wanted.need else {brand.pk for brand in proposed}
+    only = None if wanted.is_empty else chosen
     changes = dashboard.last_changes(SHOWN_CHANGES, sight.brand_ids if only is None else only)
     # The currencies of most brands first.
     most = sorted(whole.sums.values(), key=lambda each: (-each.brands, each.currency))
@@ -222,13 +261,21 @@ def build(reader: Reader, wanted: Filter, *, admin_url: str = "") -> Page:
         sums=sums[:SHOWN_SUMS],
         more_sums=sums[SHOWN_SUMS:],
         last_pass=_last_pass(reader.now),
-        needs=[line for line in lines if line.needs],
-        more_needs=len(pressing[SHOWN_NEEDS:]),
-        others=[line for line in lines if not line.needs],
-        more=_more(reader, whole, wanted, len(proposed), len(shown)),
+        pressing=[
+            _group(
+                reader,
+                wanted,
+                press,
+                [lines.get(each.moment.brand.pk) for each in group],
+                is_cut=is_cut,
+            )
+            for press, group in groups.items()
+        ],
+        others=[lines[each.moment.brand.pk] for each in calm],
+        more="" if wanted.need else _more(reader, whole, wanted, len(proposed), len(shown)),
         found=[_campaign(campaign) for campaign in found[:SHOWN_CAMPAIGNS]],
         has_more_found=len(found) > SHOWN_CAMPAIGNS,
-        nothing="" if proposed or found else _nothing(wanted),
+        nothing="" if chosen or found else _nothing(wanted),
         changes=_changes(reader, told.tell(changes, reader.now, reader.amount)),
         troubles=troubles[:SHOWN_TROUBLES],
         more_troubles=len(troubles) > SHOWN_TROUBLES,
@@ -284,6 +331,25 @@ def _sums(reader: Reader, sums: Sums) -> MoneyLine:
     )
 
 
+def _group(
+    reader: Reader,
+    wanted: Filter,
+    press: Press,
+    lines: Sequence[BrandLine | None],
+    *,
+    is_cut: bool,
+) -> Pressing:
+    """Return the brands of one kind of need that are shown, of `lines`, and what to say of the others."""
+    shown = [line for line in lines if line]
+    more, url = "", ""
+    if others := len(lines) - len(shown):
+        more = f"… and {reader.number(others)}{' or more' if is_cut else ''}: {PRESSES[press]}."
+        url = address(reverse("dashboard"), wanted, need=press.value)
+    elif wanted.need and is_cut:
+        more = f"{CANDIDATES} brands were looked at: search or filter on to see others."
+    return Pressing(press=press.value, lines=shown, more=more, url=url)
+
+
 def _pressing(each: BrandPace) -> tuple[Any, ...]:
     """Order brands: whom a person must look at first, then by how near they are to a budget."""
     brand, purse = each.moment.brand, each.moment.purse
@@ -334,20 +400,10 @@ def _brand(reader: Reader, each: BrandPace, counts: Mapping[int, CampaignCount])
         place=told.place_of(moment.zone),
         pending_zone=brand.pending_timezone if brand.timezone != moment.zone.key else "",
         needs=[_need(reader, need, each) for need in needs],
-        level=_LEVELS[needs[0]] if needs else "calm",
+        level=needs[0].press.value if needs else "calm",
         facts=_facts(reader, each) if needs else [],
         chart=_chart(reader, each) if needs else None,
     )
-
-
-_LEVELS = {
-    Need.MONTH_REACHED: "reached",
-    Need.DAY_REACHED: "reached",
-    Need.MONTH_SOON: "near",
-    Need.DAY_SOON: "near",
-    Need.DAY_BEHIND: "behind",
-    Need.MONTH_BEHIND: "behind",
-}
 
 
 def _need(reader: Reader, need: Need, each: BrandPace) -> str:
@@ -506,10 +562,14 @@ def _choices(whole: Whole, wanted: Filter) -> Choices:
     holds = [(RUNNING, RUNNING), *((hold.value, HOLD_LABELS[hold]) for hold in KINDS)]
     if wanted.hold and wanted.hold not in dict(holds):
         holds.append((wanted.hold, wanted.hold))
+    needs = list(PRESSES.items())
+    if wanted.need and wanted.need not in dict(needs):
+        needs.append((wanted.need, wanted.need))
     return Choices(
         zones=sorted(whole.zones | {wanted.zone} - {""}),
         currencies=sorted({*whole.sums, wanted.currency} - {""}),
         holds=holds,
+        needs=needs,
     )
 
 
@@ -529,6 +589,7 @@ def _nothing(wanted: Filter) -> str:
         "in": wanted.zone,
         "with the currency": wanted.currency,
         "in the state": f"“{HOLD_LABELS.get(wanted.hold, wanted.hold)}”" if wanted.hold else "",
+        "that is": f"“{PRESSES.get(wanted.need, wanted.need)}”" if wanted.need else "",
     }
     return " ".join(
         ["No brand or campaign", *(f"{how} {what}" for how, what in parts.items() if what)]

@@ -6,26 +6,24 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from budgets.core.primary_keys import is_key
 from budgets.dashboard.forms import BrandForm, CampaignForm, EditForm
 from budgets.dashboard.live import draw
 from budgets.dashboard.pages import brand as brand_page
 from budgets.dashboard.pages import edit
 from budgets.dashboard.pages.edit import Effect
 from budgets.dashboard.reader import Reader, reader_of
+from budgets.dashboard.rows import brand_of, campaign_of
 from budgets.models import Brand, Campaign
-from budgets.queries.brand import LARGEST_KEY
 from budgets.services import editing
 from budgets.services.editing import ChangedMeanwhile
-
-LONGEST_KEY = 18
-"""Digits that surely fit the database's 64-bit integer."""
 
 PROPOSED = ("daily_budget",)
 """What a link may type into a form beforehand."""
@@ -35,7 +33,7 @@ PROPOSED = ("daily_budget",)
 def show(request: HttpRequest, brand_id: int) -> HttpResponse:
     """Show where a brand stands."""
     reader = reader_of(request)
-    brand = _brand(reader, brand_id)
+    brand = brand_of(reader, brand_id)
     page = brand_page.build(reader, brand, brand_page.wanted_by(request.GET))
     context = {
         "page": page,
@@ -51,21 +49,21 @@ def show(request: HttpRequest, brand_id: int) -> HttpResponse:
 def edit_brand(request: HttpRequest, brand_id: int) -> HttpResponse:
     """Edit a brand's budgets and switch: typed, previewed, saved."""
     reader = reader_of(request)
-    return _edit(request, reader, _brand(reader, brand_id), BrandForm)
+    return _edit(request, reader, brand_of(reader, brand_id), BrandForm)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit_campaign(request: HttpRequest, campaign_id: int) -> HttpResponse:
     """Edit a campaign's own ceilings and hours in the same way."""
     reader = reader_of(request)
-    return _edit(request, reader, _campaign(reader, campaign_id), CampaignForm)
+    return _edit(request, reader, campaign_of(reader, campaign_id), CampaignForm)
 
 
 @require_POST
 def switch(request: HttpRequest, brand_id: int) -> HttpResponse:
     """Pause or resume one campaign of a brand, or all that are selected."""
     reader = reader_of(request)
-    brand = _brand(reader, brand_id)
+    brand = brand_of(reader, brand_id)
     if not reader.person.may_pause:
         raise PermissionDenied
     enabled, chosen = _switched(request)
@@ -76,21 +74,6 @@ def switch(request: HttpRequest, brand_id: int) -> HttpResponse:
     query = request.GET.urlencode()
     url = reverse("brand", args=[brand.pk])
     return HttpResponseRedirect(f"{url}?{query}#campaigns" if query else f"{url}#campaigns")
-
-
-def _brand(reader: Reader, brand_id: int) -> Brand:
-    brand = reader.person.brands().filter(pk=brand_id).first() if brand_id <= LARGEST_KEY else None
-    if brand is None:
-        raise Http404
-    return brand
-
-
-def _campaign(reader: Reader, campaign_id: int) -> Campaign:
-    rows = reader.person.campaigns().select_related("brand")
-    campaign = rows.filter(pk=campaign_id).first() if campaign_id <= LARGEST_KEY else None
-    if campaign is None:
-        raise Http404
-    return campaign
 
 
 def _edit(
@@ -165,12 +148,8 @@ def _switched(request: HttpRequest) -> tuple[bool, list[int]]:
     for name, enabled in (("pause", False), ("resume", True)):
         if key := request.POST.get(name, ""):
             keys = request.POST.getlist("campaign") if key == "selected" else [key]
-            return enabled, [int(text) for text in keys if _is_key(text)]
+            return enabled, [int(text) for text in keys if is_key(text)]
     return False, []
-
-
-def _is_key(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= LONGEST_KEY
 
 
 def _switched_words(reader: Reader, ids: list[int], count: int, *, enabled: bool) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from budgets.dashboard.live import draw
 from budgets.dashboard.pages import campaign as page
-from budgets.dashboard.reader import Reader, reader_of
-from budgets.models import Campaign
+from budgets.dashboard.reader import reader_of
+from budgets.dashboard.rows import campaign_of
 from budgets.services import editing
-from budgets.services.ingestion import LARGEST_KEY
 
 
 @require_safe
@@ -52,12 +51,3 @@ def switch(request: HttpRequest, campaign_id: int) -> HttpResponse:
     else:
         messages.error(request, "Nothing was done: to: say pause or resume.")
     return HttpResponseRedirect(reverse("campaign", args=[campaign.pk]))
-
-
-def campaign_of(reader: Reader, campaign_id: int) -> Campaign:
-    """Return a campaign that exists for who reads; 404 else."""
-    rows = reader.person.campaigns().select_related("brand")
-    campaign = rows.filter(pk=campaign_id).first() if campaign_id <= LARGEST_KEY else None
-    if campaign is None:
-        raise Http404
-    return campaign

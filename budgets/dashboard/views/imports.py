@@ -9,16 +9,16 @@ from django.views.decorators.http import require_safe
 
 from budgets.dashboard.pages import imports as page
 from budgets.dashboard.reader import reader_of
+from budgets.dashboard.rows import row_of
 from budgets.models import Import
-from budgets.services.ingestion import LARGEST_KEY
 
 
 @require_safe
 def show(request: HttpRequest, import_id: int) -> HttpResponse:
     """Show what a file brought, as far as it exists for who asks."""
     reader = reader_of(request)
-    found = Import.objects.filter(pk=import_id).first() if import_id <= LARGEST_KEY else None
-    built = page.build(found, reader, request.GET.dict()) if found else None
+    found = row_of(Import.objects.all(), import_id)
+    built = page.build(found, reader, request.GET.dict())
     if built is None:
         raise Http404
     status = 400 if built.problem else 200

@@ -9,11 +9,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from budgets.models import Brand, Scope
+from budgets.models.brand import LONGEST_NAME
 from budgets.services import keys
 from budgets.services.imports import closest
 from budgets.services.ingestion import unfit_text
-
-LONGEST_NAME = 200
 
 
 class Command(BaseCommand):

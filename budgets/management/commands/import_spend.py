@@ -25,6 +25,7 @@ from budgets.management import report_import
 from budgets.management.progress import Progress
 from budgets.management.spend_file import Row, SpendFile, open_spend_file
 from budgets.management.spend_stage import Clash, Stage, Staged
+from budgets.models.brand import LONGEST_NAME
 from budgets.services import files, imports, ingestion
 from budgets.services.files import Complaints, Malformed, Unreadable, counted
 from budgets.services.importing import Importing
@@ -64,7 +65,6 @@ that has it. With a campaign that does not exist it is refused, unless --skip-un
 the others are recorded, and what was skipped is printed with its sum.
 """
 
-MAX_NAME = 200
 MAX_FILE = 255
 ACTOR = "import_spend"
 """Who imports, in the record of the import: whoever can run commands has no other name here."""
@@ -174,7 +174,7 @@ class Command(BaseCommand):
         self, path: Path, file: BinaryIO, rows: int | None, options: dict[str, Any]
     ) -> Checked:
         brand, mark, order, skip_unknown = (options[name] for name in OF_REPORTS)
-        if brand is not None and (problem := ingestion.unfit_text(brand, MAX_NAME)):
+        if brand is not None and (problem := ingestion.unfit_text(brand, LONGEST_NAME)):
             raise CommandError(f"--brand {problem}.")
         said = Said(
             brand=brand,

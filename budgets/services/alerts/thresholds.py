@@ -13,14 +13,11 @@ from django.db import connection
 
 from budgets.core import alerts, money
 from budgets.core.decision import Hold
-from budgets.core.periods import month_start
+from budgets.core.periods import earliest_date, latest_date, month_start
 from budgets.models import Alert, AlertKind, Brand, Campaign, sets
 from budgets.services import rollover
 from budgets.services.alerts.raising import News
 from budgets.services.transactions import chunks
-
-WESTERNMOST, EASTERNMOST = timedelta(hours=-12), timedelta(hours=14)
-"""Where it is how late: no local date anywhere is earlier or later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +128,7 @@ def _candidates(budget: _Budget, lists: Mapping[str, Sequence[int]], now: dateti
 
 def _periods(budget: _Budget, now: datetime) -> dict[str, tuple[date, date]]:
     """Return the periods that last at `now` somewhere, with their first and last date until now."""
-    first, last = (now + WESTERNMOST).date(), (now + EASTERNMOST).date()
+    first, last = earliest_date(now), latest_date(now)
     days = [first + timedelta(days=at) for at in range((last - first).days + 1)]
     periods: dict[str, tuple[date, date]] = {}
     for day in days:

@@ -11,12 +11,18 @@ import pytest
 
 from budgets.core.periods import (
     GRID,
+    UTC_ZONE,
     LocalDay,
     UnknownZone,
     day_of,
+    earliest_date,
+    latest_date,
     local_day,
+    month_end,
     month_start,
+    next_month,
     zone_named,
+    zone_or_utc,
 )
 from budgets.tests.builders import at
 
@@ -170,9 +176,36 @@ def test_a_name_that_is_no_zone_is_refused_in_words(name: str) -> None:
         zone_named(name)
 
 
+def test_where_a_zone_is_not_known_instants_are_told_in_utc() -> None:
+    assert zone_or_utc("Asia/Tokyo") == ZoneInfo("Asia/Tokyo")
+    assert zone_or_utc("Not/AZone") is UTC_ZONE
+
+
+def test_no_zone_has_a_date_before_the_earliest_or_after_the_latest() -> None:
+    zones = [ZoneInfo(name) for name in zoneinfo.available_timezones()]
+    for hour in range(24):
+        now = datetime(2026, 11, 24, hour, 30, tzinfo=UTC)
+        dates = {now.astimezone(zone).date() for zone in zones}
+
+        assert (earliest_date(now), latest_date(now)) == (min(dates), max(dates))
+
+
 @pytest.mark.parametrize(
-    ("day", "first"),
-    [("2026-11-24", "2026-11-01"), ("2026-11-01", "2026-11-01"), ("2028-02-29", "2028-02-01")],
+    ("day", "first", "last"),
+    [
+        ("2026-11-24", "2026-11-01", "2026-11-30"),
+        ("2026-12-31", "2026-12-01", "2026-12-31"),
+        ("2027-02-01", "2027-02-01", "2027-02-28"),
+        ("2028-02-29", "2028-02-01", "2028-02-29"),
+    ],
 )
-def test_a_month_starts_on_its_first(day: str, first: str) -> None:
-    assert month_start(date.fromisoformat(day)) == date.fromisoformat(first)
+def test_a_month_lasts_from_its_first_to_the_day_before_the_next(
+    day: str, first: str, last: str
+) -> None:
+    given = date.fromisoformat(day)
+
+    assert (month_start(given), month_end(given)) == (
+        date.fromisoformat(first),
+        date.fromisoformat(last),
+    )
+    assert next_month(given) == month_end(given) + timedelta(days=1)

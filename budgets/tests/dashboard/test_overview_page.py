@@ -243,8 +243,50 @@ class TestWhoNeedsAPerson:
 
         built = build()
 
-        assert (names(built.needs), built.more_needs) == (["spent 0", "spent 1"], 2)
+        assert names(built.needs) == ["spent 0", "spent 1"]
+        assert built.pressing[0].more == "… and 2: budget reached."
         assert built.more == "2 more brands: search or filter to see them."
+
+    def test_no_kind_of_need_hides_another_and_each_leads_to_its_others(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(page, "SHOWN_NEEDS", 3)
+        monkeypatch.setattr(page, "CANDIDATES", 9)
+        monkeypatch.setattr(dashboard, "CANDIDATES", 9)
+        for number in range(12):
+            make_brand(f"spent {number:02}", 100)
+        for number in range(2):
+            make_brand(f"behind {number}", 10)
+
+        built = build()
+
+        assert names(built.needs) == ["spent 00", "spent 01", "behind 0"]
+        reached, near, behind = built.pressing
+        assert (reached.more, reached.url) == ("… and 5 or more: budget reached.", "/?need=reached")
+        assert (near.lines, near.more) == ([], "")
+        assert (behind.more, behind.url) == ("… and 1 or more: far behind plan.", "/?need=behind")
+
+    def test_one_kind_of_need_alone_is_shown_as_far_as_it_was_looked_at(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_brand("spent", 100)
+        make_brand("behind", 10)
+        make_brand("on plan", 60)
+
+        built = build(Filter(need="behind"))
+
+        assert (names(built.needs), built.others, built.more) == (["behind"], [], "")
+        assert {change.brand for change in built.changes} == {"behind"}
+        assert build(Filter(need="near")).nothing == (
+            "No brand or campaign that is “about to reach a budget”"
+        )
+
+        monkeypatch.setattr(page, "CANDIDATES", 2)
+        monkeypatch.setattr(dashboard, "CANDIDATES", 2)
+        make_brand("behind too", 11)
+        [group] = build(Filter(need="behind")).pressing
+        assert names(group.lines) == ["behind", "behind too"]
+        assert group.more == "2 brands were looked at: search or filter on to see others."
 
     def test_a_pending_time_zone_is_shown(self) -> None:
         brand = make_brand("Acme", 50)
@@ -399,7 +441,7 @@ def asked(make: Callable[[int], object], wanted: Filter, **seen: object) -> list
 
 @pytest.mark.parametrize(
     ("wanted", "most"),
-    [(Filter(), 9), (Filter(text="search"), 10), (Filter(hold="brand_daily_budget"), 10)],
+    [(Filter(), 11), (Filter(text="search"), 12), (Filter(hold="brand_daily_budget"), 12)],
 )
 def test_the_number_of_statements_does_not_grow_with_the_data(wanted: Filter, most: int) -> None:
     made = iter(range(100))

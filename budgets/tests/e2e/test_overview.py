@@ -167,6 +167,7 @@ def test_all_of_it_is_reached_by_keyboard(agency: Brand, visit: Visit, now: date
         "filter-zone",
         "filter-currency",
         "filter-hold",
+        "filter-need",
         "filter-go",
         "to-health",
         "hold-running",

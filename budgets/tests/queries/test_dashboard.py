@@ -31,7 +31,8 @@ def brand(name: str, today: int = 0, month: int = 0, **fields: object) -> Brand:
 
 
 def names(*settled: str) -> list[str]:
-    return [row.name for row in dashboard.candidates(ALL, Filter(), settled, NOW)]
+    over = dict.fromkeys(settled, 0.625)  # as it is at NOW in UTC
+    return [row.name for row in dashboard.candidates(ALL, Filter(), over, NOW)]
 
 
 def test_brands_are_proposed_by_the_larger_of_their_two_ratios() -> None:
@@ -43,13 +44,21 @@ def test_brands_are_proposed_by_the_larger_of_their_two_ratios() -> None:
 
 
 def test_who_is_far_behind_is_proposed_where_enough_of_the_day_is_over() -> None:
-    brand("behind", today=5, month=100)
-    brand("on plan", today=60, month=100)
+    brand("behind", today=5, month=800)
+    brand("on plan", today=60, month=800)
     brand("idle")
-    brand("near", today=85, month=100)
+    brand("near", today=85, month=800)
 
     assert names("UTC") == ["near", "behind", "on plan", "idle"]
-    assert names("Asia/Tokyo") == ["near", "on plan", "behind", "idle"]
+    assert names("Asia/Tokyo") == ["near", "behind", "on plan", "idle"]
+
+
+def test_who_is_far_behind_in_the_month_is_proposed_once_a_quarter_of_it_is_over() -> None:
+    for name in ("a", "b"):
+        brand(name, month=500, daily_budget=None)
+    brand("behind", month=200, daily_budget=None)
+
+    assert names() == ["a", "behind", "b"]
 
 
 def test_a_budget_of_zero_is_reached_and_no_budget_is_never_near() -> None:
@@ -74,6 +83,40 @@ def test_the_number_of_proposals_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
         brand(f"spent {spent}", today=spent)
 
     assert names() == ["spent 30", "spent 20"]
+
+
+def test_each_kind_is_proposed_however_many_there_are_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dashboard, "CANDIDATES", 6)
+    for number in range(9):
+        brand(f"reached {number}", today=100)
+        brand(f"near {number}", today=90 - number)
+        brand(f"behind {number}", today=1 + number, month=1 + number)
+
+    assert names("UTC") == [
+        *("reached 0", "near 0", "behind 0"),
+        *("reached 1", "near 1", "behind 1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("need", "found"),
+    [("reached", ["reached"]), ("near", ["near", "behind"]), ("behind", ["behind"]), ("x", [])],
+)
+def test_one_kind_alone_may_be_asked_for(need: str, found: list[str]) -> None:
+    brand("reached", today=100)
+    brand("near", today=90, monthly_budget=None)
+    brand("behind", today=1, month=1)
+
+    rows = dashboard.candidates(ALL, Filter(need=need), {"UTC": 0.625}, NOW)
+
+    assert [row.name for row in rows] == found
+
+
+def test_rows_are_taken_in_turn_and_once() -> None:
+    assert dashboard.in_turn([[1, 2, 3], [], [3, 4]], 3) == [1, 3, 2]
+    assert dashboard.in_turn([[1], [1], [2, 1, 5]], 9) == [1, 2, 5]
 
 
 def test_inactive_brands_come_last() -> None:
@@ -108,7 +151,7 @@ def test_the_whole_knows_the_zones_and_where_enough_of_the_day_is_over() -> None
 
     assert (found.brands, found.troubled) == (3, 1)
     assert found.zones == {"UTC", "Asia/Tokyo", "Mars/Olympus"}
-    assert found.settled_zones == {"UTC"}
+    assert found.settled_zones == {"UTC": 0.62}
 
 
 def test_a_zone_counts_as_it_is_in_force() -> None:
@@ -116,7 +159,7 @@ def test_a_zone_counts_as_it_is_in_force() -> None:
     fresh = make_brand(name="fresh", timezone="Asia/Tokyo")
 
     def found(zone: str) -> list[int]:
-        return [row.pk for row in dashboard.candidates(ALL, Filter(zone=zone), [], NOW)]
+        return [row.pk for row in dashboard.candidates(ALL, Filter(zone=zone), {}, NOW)]
 
     assert (found("UTC"), found("Asia/Tokyo")) == ([waiting.pk], [fresh.pk])
 
