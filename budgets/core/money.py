@@ -79,10 +79,8 @@ def _unfit(text: str) -> InvalidAmount:
     if text.isascii() and ("_" in text or "," in text):
         return InvalidAmount(f"{shown} has separators; write digits and a point alone: 1234.56")
     try:
-        number = Decimal(text) if text.isascii() and text == text.strip() else None
+        number = Decimal(text)
     except InvalidOperation:
-        number = None
-    if number is None:
         return InvalidAmount(f"{shown} is not an amount; write digits and a point: 1234.56")
     if "e" in text.lower() and number.is_finite():
         return InvalidAmount(f"{shown} has an exponent; write the digits out: 1234.56")

@@ -213,8 +213,7 @@ def needs(spending: Spending, pace: Pace) -> tuple[Need, ...]:
     purse, now, today = spending.purse, spending.now, spending.today
     if not today.open_time:
         return ()
-    left = _time_left(spending)
-    last_hour = today.after(now, left - HOUR) if left > HOUR else now
+    last_hour = today.after(now, _time_left(spending) - HOUR)  # over, once it has begun
     last_day = spending.ahead[-1].slots[0].begins if spending.ahead else now
     applies = {
         Need.MONTH_REACHED: purse.month_is_spent,

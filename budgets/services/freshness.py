@@ -18,7 +18,8 @@ def wanting(moments: Mapping[int, Moment]) -> frozenset[int]:
 def note(reports: Mapping[int, datetime], moments: Mapping[int, Moment]) -> None:
     """Note when spend of locked, turned brands was reported; whose was stale is due to be decided.
 
-    What is older than what is known changes nothing, but for an instant that a clock put ahead of us.
+    What is older than what is known changes nothing, but for an instant that a clock put ahead of us:
+    then it is stale earlier than was thought, and due to be decided as well.
     """
     heard: dict[datetime, list[int]] = defaultdict(list)
     for brand_id, instant in reports.items():
@@ -27,7 +28,7 @@ def note(reports: Mapping[int, datetime], moments: Mapping[int, Moment]) -> None
         at, known = min(instant, moment.now), brand.last_report_at
         if known is not None and (known < at or known > moment.now):
             brand.last_report_at = at
-            brand.is_due = brand.is_due or was_stale
+            brand.is_due = brand.is_due or was_stale or known > moment.now
             heard[at].append(brand_id)
     for at, ids in heard.items():
         Brand.objects.filter(pk__among=ids).write(last_report_at=at)

@@ -21,7 +21,7 @@ class Row:
     date: date
     amount: Decimal
     recorded_at: datetime | None = None
-    """When it came; ``None`` where nobody waits for it."""
+    """When it came; ``None``: nobody waits for it, or `BrandFact.hear` was told."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -63,8 +63,11 @@ class BrandFact:
     daily: Decimal | None = None
     monthly: Decimal | None = None
     patience: timedelta | None = None
-    """How long it goes without a report, of those in its rows, before nothing may run."""
-    waits_since: datetime | None = None
+    """How long it goes without a report, of those in its rows, before its spend is stale."""
+    is_held_when_stale: bool = True
+    """Whether nothing may run then, or people are told and it goes on."""
+    heard_at: datetime | None = None
+    """When the last report came of which it heard; before the first, since when it waits for one."""
     campaigns: list[CampaignFact] = field(default_factory=list)
 
     def today(self, now: datetime) -> date:
@@ -74,6 +77,22 @@ class BrandFact:
     def local(self, now: datetime) -> datetime:
         """Return what this brand's wall clock shows."""
         return now.astimezone(ZoneInfo(self.zone))
+
+    def look(self, now: datetime) -> None:
+        """Begin to wait, or cease to: what somebody wrote counts from when it is first looked at."""
+        if self.patience is None:
+            self.heard_at = None
+        elif self.heard_at is None:
+            self.heard_at = now
+
+    def hear(self, came_at: datetime, now: datetime) -> None:
+        """Hear of a report: an older one is no news, but what came in the future never did."""
+        if self.heard_at is None:
+            return
+        if self.heard_at > now:
+            self.heard_at = min(came_at, now)
+        else:
+            self.heard_at = max(self.heard_at, min(came_at, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +155,7 @@ class World:
             return "brand_daily_budget"
         if campaign.daily is not None and (own.today >= campaign.daily or campaign.daily == 0):
             return "campaign_daily_budget"
-        if self.waited(brand, now):
+        if brand.is_held_when_stale and self.waited(brand, now):
             return "stale_spend"
         if not campaign.is_open(brand.local(now)):
             return "outside_hours"
@@ -144,14 +163,14 @@ class World:
 
     def waited(self, brand: BrandFact, now: datetime) -> bool:
         """Tell whether the brand waits for a report in vain; rows of days to come are none yet."""
-        if brand.patience is None or brand.waits_since is None:
+        if brand.patience is None or brand.heard_at is None:
             return False
         heard = [
             row.recorded_at
             for row in self.rows
             if row.campaign in brand.campaigns and row.date <= brand.today(now) and row.recorded_at
         ]
-        return now - max([brand.waits_since, *heard]) >= brand.patience
+        return now - max([brand.heard_at, *heard]) >= brand.patience
 
     def holds(self, brand: BrandFact, now: datetime) -> dict[int, str]:
         """Return the hold of each campaign of a brand, by primary key."""

@@ -20,7 +20,9 @@ from budgets.tests.builders import NOW
         ("120", "120"),
         ("", ""),
         (" , % ", ""),
-        ("007", "7"),
+        ("1 500", "1 500"),
+        ("007 0500", "7 500"),
+        ("1 2 3 4 5 6 7 8 9 10", "1 2 3 4 5 6 7 8 9 10"),
     ],
 )
 def test_thresholds_have_one_form(text: str, stored: str) -> None:
@@ -29,11 +31,16 @@ def test_thresholds_have_one_form(text: str, stored: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "501", "-50", "50.5", "fifty", "\u0665\u0660", "1e2", "50;80", "9" * 99]
+    "text", ["0", "501", "-50", "50.5", "fifty", "\u0665\u0660", "1e2", "50;80", "00500", "9" * 99]
 )
 def test_what_is_no_threshold_is_refused_with_what_would_be_right(text: str) -> None:
     with pytest.raises(InvalidThresholds, match="whole percent from 1 to 500"):
         alerts.parse_thresholds(text)
+
+
+def test_a_refusal_quotes_the_beginning_of_what_was_typed() -> None:
+    with pytest.raises(InvalidThresholds, match=f"'{'x' * 20}' is no threshold"):
+        alerts.parse_thresholds("x" * 99)
 
 
 def test_more_than_ten_are_refused() -> None:
@@ -73,8 +80,11 @@ def hours(count: float) -> timedelta:
         ([(4, True)], 4),
         ([(8, False), (3, True)], 5),
         ([(9, True), (7, False), (2, True)], 4),
+        ([(9, False), (8, True), (6, False), (3, True)], 6),
         # The same state again, as a log that raw SQL broke could have it.
         ([(9, True), (6, True)], 9),
+        # Or one whose last change the caller did not expect.
+        ([(4, False)], 6),
     ],
 )
 def test_only_time_in_which_it_ran_counts(changes: list[tuple[int, bool]], running: int) -> None:

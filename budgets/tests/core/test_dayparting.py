@@ -288,3 +288,22 @@ def test_the_open_spans_of_a_real_day_follow_its_clock() -> None:
         (at("2026-03-09T02:00Z"), at("2026-03-09T04:00Z")),
     )
     assert open_spans(day, Hours(2, 3)) == ()
+
+
+@pytest.mark.parametrize(
+    ("week", "spans"),
+    [
+        # 8 March is a Sunday: what other days do is not its matter, but their night is.
+        ("Sun 1-4; Mon 6-7", [("06:00", "08:00")]),
+        ("Sat 22-1; Sun 20-22", [("05:00", "06:00"), ("00:00", "02:00")]),
+        ("Mon-Sat 2-24", []),
+    ],
+)
+def test_the_open_spans_of_a_weekly_calendar_are_those_of_the_weekday(
+    week: str, spans: list[tuple[str, str]]
+) -> None:
+    day = local_day(zone_named("America/New_York"), at("2026-03-08T12:00-04:00"))
+
+    found = open_spans(day, Hours(week=parse(week)))
+
+    assert [tuple(f"{end:%H:%M}" for end in span) for span in found] == spans

@@ -94,6 +94,7 @@ def test_an_amount_is_taken_exactly(given: object, expected: str) -> None:
         ("--5", "write digits and a point"),
         ("", "write digits and a point"),
         (".5", "write digits and a point"),
+        (".123456", "write digits and a point"),
         ("5.", "write digits and a point"),
         ("5 USD", "write digits and a point"),
         ("0x10", "write digits and a point"),
@@ -116,7 +117,7 @@ def test_a_refusal_quotes_at_most_a_line_of_what_was_typed() -> None:
     with pytest.raises(InvalidAmount) as caught:
         parse_amount("x" * 100_000)
 
-    assert len(str(caught.value)) < 200
+    assert str(caught.value).startswith(f"'{'x' * 40}' is not an amount")
 
 
 def test_a_float_of_another_library_is_taken_by_its_value() -> None:
@@ -128,16 +129,23 @@ def test_a_thousand_times_a_tenth_is_a_hundred() -> None:
     assert sum([to_micros(parse_amount("0.1"))] * 1000) == to_micros(Decimal(100))
 
 
-@pytest.mark.parametrize("largest", ["999999999999.999999", "-999999999999.999999"])
-def test_a_foreign_decimal_context_changes_nothing(largest: str) -> None:
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("999999999999.999999", 999_999_999_999_999_999),
+        ("-999999999999.999999", -999_999_999_999_999_999),
+        ("123456789.50", 123_456_789_500_000),
+    ],
+)
+def test_a_foreign_decimal_context_changes_nothing(written: str, expected: int) -> None:
     clumsy = decimal.Context(prec=3, rounding=decimal.ROUND_UP, traps=[decimal.Inexact])
     with decimal.localcontext(clumsy):
-        amount = parse_amount(Decimal(largest))
+        amount = parse_amount(Decimal(written))
         micros = to_micros(amount)
         text = plain(amount)
 
-    assert micros == int(largest.replace(".", ""))
-    assert text == largest
+    assert micros == expected
+    assert text == written
 
 
 @pytest.mark.parametrize(

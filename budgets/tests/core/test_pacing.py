@@ -416,11 +416,21 @@ class TestNeeds:
             money = purse(monthly_budget=budget, spent_this_month=400)
             assert self.of(money, by_day=WEEK) == needs
 
-    def test_but_not_on_the_months_last_day(self) -> None:
-        money, eve = purse(monthly_budget=460, spent_this_month=400), at("2026-11-29T12:00Z")
-        week = {date(2026, 11, number): Decimal(48) for number in range(22, 29)}
+    @pytest.mark.parametrize(
+        ("budget", "now", "needs"),
+        [
+            (423, "2026-11-29T12:00Z", [Need.MONTH_SOON]),  # reached at 23:30
+            (424, "2026-11-29T12:00Z", []),  # at midnight
+            (425, "2026-11-29T12:00Z", []),
+            (460, "2026-11-29T12:00Z", []),
+            (401, "2026-11-30T12:00Z", []),
+        ],
+    )
+    def test_but_not_on_the_months_last_day(self, budget: int, now: str, needs: list[Need]) -> None:
+        money = purse(monthly_budget=budget, spent_this_month=400)
+        days = {date(2026, 11, number): Decimal(48) for number in range(22, 30)}
 
-        assert self.of(money, by_day=week, now=eve) == []
+        assert self.of(money, by_day=days, now=at(now)) == needs
 
     def test_who_is_far_behind_needs_somebody(self) -> None:
         assert self.of(purse(daily_budget=100, monthly_budget=900)) == [

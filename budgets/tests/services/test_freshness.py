@@ -205,6 +205,16 @@ class TestWhatIsAReport:
 
         assert heard(campaign) == NOW + HOUR
 
+    def test_and_then_spend_is_stale_by_the_clock_that_was_put_right(self) -> None:
+        campaign = impatient()
+        spend(campaign, 1, now=NOW + 30 * HOUR)  # by a clock that was ahead
+        passes.check_and_pause(NOW + HOUR)
+        spend(campaign, 1, now=NOW + 2 * HOUR)
+
+        passes.reset(NOW + 8 * HOUR)
+
+        assert state(campaign) == Hold.STALE_SPEND
+
 
 class TestTheWait:
     def test_it_begins_when_the_brand_is_first_decided(self) -> None:

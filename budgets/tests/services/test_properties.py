@@ -101,6 +101,7 @@ STRIDES = st.one_of(
     st.integers(1, 60).map(lambda hours: timedelta(hours=hours)),
     st.integers(2, 40).map(lambda days: timedelta(days=days)),
 )
+PATIENCE = st.none() | st.integers(1, 30).map(lambda hours: timedelta(hours=hours))
 DAYS_AGO = st.one_of(st.just(0), st.integers(0, 3), st.integers(0, 45))
 SOURCE = "platform"
 
@@ -129,23 +130,23 @@ def campaign_facts(draw: st.DrawFn, today: date) -> CampaignFact:
 
 
 @st.composite
-def brand_facts(draw: st.DrawFn, now: datetime, *, impatient: bool) -> BrandFact:
-    patience = st.integers(1, 30).map(lambda hours: timedelta(hours=hours))
+def brand_facts(draw: st.DrawFn, now: datetime) -> BrandFact:
     brand = BrandFact(
         zone=draw(st.sampled_from(ZONES)),
         is_active=draw(st.sampled_from([True, True, True, True, False])),
         daily=draw(BUDGETS),
         monthly=draw(BUDGETS),
-        patience=draw(st.none() | patience) if impatient else None,
-        waits_since=now,
+        patience=draw(PATIENCE),
+        is_held_when_stale=draw(st.booleans()),
+        heard_at=now,
     )
     brand.campaigns = draw(st.lists(campaign_facts(brand.today(now)), min_size=1, max_size=3))
     return brand
 
 
 @st.composite
-def worlds(draw: st.DrawFn, now: datetime, *, impatient: bool = True) -> World:
-    return World(draw(st.lists(brand_facts(now, impatient=impatient), min_size=1, max_size=3)))
+def worlds(draw: st.DrawFn, now: datetime) -> World:
+    return World(draw(st.lists(brand_facts(now), min_size=1, max_size=3)))
 
 
 def settle_in(world: World) -> None:
@@ -157,25 +158,36 @@ def settle_in(world: World) -> None:
             is_active=brand.is_active,
             daily_budget=brand.daily,
             monthly_budget=brand.monthly,
-            stale_after_hours=brand.patience // timedelta(hours=1) if brand.patience else None,
-            stale_policy="hold",
+            **when_stale(brand),
         )
         brand.pk = row.pk
         if brand.patience:
-            Brand.objects.filter(pk=brand.pk).write(last_report_at=brand.waits_since)
-        for place, campaign in enumerate(brand.campaigns):
-            campaign.pk = Campaign.objects.create(
-                brand=row,
-                name=f"Campaign {place}",
-                is_enabled=campaign.is_enabled,
-                starts_on=campaign.starts_on,
-                ends_on=campaign.ends_on,
-                allowed_start_hour=campaign.opens,
-                allowed_end_hour=campaign.closes,
-                weekly_hours=spelled(campaign),
-                daily_budget=campaign.daily,
-                monthly_budget=campaign.monthly,
-            ).pk
+            Brand.objects.filter(pk=brand.pk).write(last_report_at=brand.heard_at)
+        for campaign in brand.campaigns:
+            open_campaign(brand, campaign)
+
+
+def open_campaign(brand: BrandFact, campaign: CampaignFact) -> None:
+    campaign.pk = Campaign.objects.create(
+        brand_id=brand.pk,
+        name=f"Campaign {brand.campaigns.index(campaign)}",
+        is_enabled=campaign.is_enabled,
+        starts_on=campaign.starts_on,
+        ends_on=campaign.ends_on,
+        allowed_start_hour=campaign.opens,
+        allowed_end_hour=campaign.closes,
+        weekly_hours=spelled(campaign),
+        daily_budget=campaign.daily,
+        monthly_budget=campaign.monthly,
+    ).pk
+
+
+def when_stale(brand: BrandFact) -> dict[str, Any]:
+    """Return the columns that say how long a brand waits for a report, and what follows."""
+    return {
+        "stale_after_hours": brand.patience and brand.patience // timedelta(hours=1),
+        "stale_policy": "hold" if brand.is_held_when_stale else "alert",
+    }
 
 
 def spelled(campaign: CampaignFact) -> str | None:
@@ -451,7 +463,7 @@ class LifeOfAnAgency(RuleBasedStateMachine):
     @initialize(data=st.data(), now=INSTANTS)
     def open_for_business(self, data: st.DataObject, now: datetime) -> None:
         self.now = now
-        self.world = data.draw(worlds(now, impatient=False))
+        self.world = data.draw(worlds(now))
         settle_in(self.world)
 
     def some_campaign(self, data: st.DataObject) -> CampaignFact:
@@ -465,7 +477,12 @@ class LifeOfAnAgency(RuleBasedStateMachine):
         campaign = self.some_campaign(data)
         brand = self.world.brand_of(campaign)
         day = brand.today(self.now) - timedelta(days=days_ago)
+        now, known = self.instant_of(brand), len(self.world.rows)
         report(self.world, campaign, day, amount, self.now)
+        brand.look(now)
+        for row in self.world.rows[known:]:
+            brand.hear(now, now)
+            row.recorded_at = None
         self.assert_none_runs_past_its_budget(brand)
 
     def assert_none_runs_past_its_budget(self, brand: BrandFact) -> None:
@@ -491,10 +508,13 @@ class LifeOfAnAgency(RuleBasedStateMachine):
         campaign = self.some_campaign(data)
         day = self.world.brand_of(campaign).today(self.now) - timedelta(days=days_ago)
         smuggle(self.world, campaign, day, amount, self.now)
+        self.world.rows[-1].recorded_at = None  # the brand hears of it from the pass that counts it
 
-    @rule(stride=STRIDES)
-    def time_passes(self, stride: timedelta) -> None:
+    @rule(stride=STRIDES, then=st.sampled_from([None, passes.reset, passes.check_and_pause]))
+    def time_passes(self, stride: timedelta, then: Callable[[datetime], object] | None) -> None:
         self.now += stride
+        if then is not None:
+            self.run(then)
 
     @rule(back=st.integers(1, 4) | st.integers(60, 3 * 24 * 60))
     def clock_goes_back(self, back: int) -> None:
@@ -504,27 +524,37 @@ class LifeOfAnAgency(RuleBasedStateMachine):
     @rule(data=st.data(), enabled=st.booleans())
     def operator_switches(self, data: st.DataObject, enabled: bool) -> None:
         campaign = self.some_campaign(data)
-        editing.set_enabled([campaign.pk], enabled, by="operator", now=self.now)
+        brand = self.world.brand_of(campaign)
+        now = self.instant_of(brand)
+        if editing.set_enabled([campaign.pk], enabled, by="operator", now=self.now):
+            brand.look(now)
         campaign.is_enabled = enabled
 
-    @rule(data=st.data(), daily=BUDGETS, monthly=BUDGETS, active=st.booleans())
-    def brand_is_edited(
-        self, data: st.DataObject, daily: Decimal | None, monthly: Decimal | None, active: bool
-    ) -> None:
+    @rule(data=st.data())
+    def brand_is_edited(self, data: st.DataObject) -> None:
         fact = self.some_brand(data)
-        row = Brand.objects.get(pk=fact.pk)
-        row.daily_budget, row.monthly_budget, row.is_active = daily, monthly, active
+        row, now = Brand.objects.get(pk=fact.pk), self.instant_of(fact)
+        fact.look(now)  # first as it was
+        self.rewrite_brand(data, fact, row)
         editing.save(row, by="editor", now=self.now)
-        fact.daily, fact.monthly, fact.is_active = daily, monthly, active
+        fact.look(now)
         self.assert_none_runs_past_its_budget(fact)
+
+    @rule(data=st.data())
+    def campaign_is_opened(self, data: st.DataObject) -> None:
+        brand = self.some_brand(data)
+        brand.campaigns.append(data.draw(campaign_facts(brand.today(self.now)), "new campaign"))
+        open_campaign(brand, brand.campaigns[-1])
 
     @rule(data=st.data())
     def campaign_is_edited(self, data: st.DataObject) -> None:
         fact = self.some_campaign(data)
-        row = Campaign.objects.get(pk=fact.pk)
+        row, brand = Campaign.objects.get(pk=fact.pk), self.world.brand_of(fact)
+        now = self.instant_of(brand)
         self.rewrite(data, fact, row)
         editing.save(row, by="editor", now=self.now)
-        self.assert_none_runs_past_its_budget(self.world.brand_of(fact))
+        brand.look(now)
+        self.assert_none_runs_past_its_budget(brand)
 
     @rule(data=st.data(), road=st.sampled_from(["save", "update", "bulk_update"]))
     def campaign_is_written_by_another_road(self, data: st.DataObject, road: str) -> None:
@@ -560,24 +590,50 @@ class LifeOfAnAgency(RuleBasedStateMachine):
         fact.week, row.weekly_hours = new.week, spelled(new)
         return [*columns.values(), "weekly_hours"]
 
-    @rule(data=st.data(), daily=BUDGETS, road=st.sampled_from(["save", "update", "bulk_update"]))
-    def brand_is_written_by_another_road(
-        self, data: st.DataObject, daily: Decimal | None, road: str
-    ) -> None:
+    @rule(data=st.data(), road=st.sampled_from(["save", "update", "bulk_update"]))
+    def brand_is_written_by_another_road(self, data: st.DataObject, road: str) -> None:
         fact = self.some_brand(data)
         row = Brand.objects.get(pk=fact.pk)
-        row.daily_budget = fact.daily = daily
+        written = self.rewrite_brand(data, fact, row)
         match road:
             case "save":
                 row.save()
             case "update":
-                Brand.objects.filter(pk=row.pk).update(daily_budget=daily)
+                Brand.objects.filter(pk=row.pk).update(
+                    **{name: getattr(row, name) for name in written}
+                )
             case _:
-                Brand.objects.bulk_update([row], ["daily_budget"])
+                Brand.objects.bulk_update([row], written)
+
+    def rewrite_brand(self, data: st.DataObject, fact: BrandFact, row: Brand) -> list[str]:
+        """Put other values on both; return the columns."""
+        fact.is_active = data.draw(st.booleans(), "active")
+        fact.daily, fact.monthly = data.draw(BUDGETS, "daily"), data.draw(BUDGETS, "monthly")
+        fact.patience = data.draw(PATIENCE, "patience")
+        fact.is_held_when_stale = data.draw(st.booleans(), "held when stale")
+        columns = {
+            "is_active": fact.is_active,
+            "daily_budget": fact.daily,
+            "monthly_budget": fact.monthly,
+            **when_stale(fact),
+        }
+        for name, value in columns.items():
+            setattr(row, name, value)
+        return list(columns)
 
     @rule(one_pass=st.sampled_from([passes.reset, passes.check_and_pause]))
     def a_pass_runs(self, one_pass: Callable[[datetime], object]) -> None:
+        self.run(one_pass)
+
+    def run(self, one_pass: Callable[[datetime], object]) -> None:
+        instants = {brand.pk: self.instant_of(brand) for brand in self.world.brands}
+        uncounted = list(Spend.objects.uncounted().values_list("pk", flat=True))
         one_pass(self.now)
+        counted = Spend.objects.filter(pk__in=uncounted, is_counted=True)
+        for brand in self.world.brands:
+            brand.look(instants[brand.pk])
+            for row in counted.filter(campaign__brand_id=brand.pk):
+                brand.hear(row.created_at, instants[brand.pk])
         # What a clock that went back undoes is found by the full check, a quarter of an hour later.
         if PassRecord.objects.filter(name=passes.FULL_CHECK, at=self.now).exists():
             self.clock_went_back = False
@@ -586,19 +642,15 @@ class LifeOfAnAgency(RuleBasedStateMachine):
 
     def assert_decided(self) -> None:
         for brand in self.world.brands:
-            row = Brand.objects.get(pk=brand.pk)
-            expected = self.world.holds(brand, self.instant_of(brand, row.spend_day))
+            expected = self.world.holds(brand, self.instant_of(brand))
             states = in_force(self.world)
             assert {pk: states[pk] for pk in expected} == expected
         assert_nothing_left_to_do(self.now)
 
-    def instant_of(self, brand: BrandFact, day: date) -> datetime:
-        """Return the instant that counts: a midnight once seen is not unseen by five minutes."""
-        for minutes in range(6):
-            instant = self.now + timedelta(minutes=minutes)
-            if brand.today(instant) == day:
-                return instant
-        return self.now
+    def instant_of(self, brand: BrandFact) -> datetime:
+        """Return the instant that counts: what was seen once is not unseen by five minutes."""
+        seen = Brand.objects.get(pk=brand.pk).decided_at
+        return seen if self.now < seen <= self.now + timedelta(minutes=5) else self.now
 
     @invariant()
     def totals_are_the_sums_of_the_ledger(self) -> None:
