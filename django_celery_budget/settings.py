@@ -505,7 +505,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {
     "interval_max": 0.2,
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False  # `LOGGING` above is the one log.
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"  # Editable in the admin.
+CELERY_BEAT_SCHEDULER = "django_celery_budget.beat:Scheduler"  # Its rows are edited in the admin.
 CELERY_BEAT_SYNC_EVERY = 1  # Save each run at once: health reads `last_run_at`.
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_ENABLE_UTC = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -22,7 +22,7 @@ from budgets.admin.api_key import ScopesField
 from budgets.admin.base import Form, ReadOnlyAdmin, RowsBelow, column, number, person_of
 from budgets.admin.sees import SeesAdmin, in_words, refuse_both, sees_field
 from budgets.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
-from budgets.models.webhook import CHOSEN_BY_DEFAULT, events_in_order
+from budgets.models.webhook import CHOSEN_BY_DEFAULT, WebhookDeliveryQuerySet, events_in_order
 from budgets.services import outbound, webhooks
 from budgets.services.outbound import Refused
 
@@ -321,19 +321,13 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     readonly_fields = ("message_id", "created", "next_attempt")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """Return those of endpoints that exist for who asks, and of changes and alerts that do.
-
-        An endpoint may have heard of other brands before.
-        """
-        rows, person = super().get_queryset(request), person_of(request)
-        if person.brand_ids is None:
+        """Return those of endpoints that exist for who asks, and of changes and alerts that do."""
+        rows = cast("WebhookDeliveryQuerySet", super().get_queryset(request))
+        brand_ids = person_of(request).brand_ids
+        if brand_ids is None:
             return rows
-        tests = rows.filter(event=WebhookEvent.TEST)
-        changes = person.of(rows, "status_change__campaign__brand_id")
-        alerts = person.of(rows, "alert__brand_id")
-        return (tests | changes | alerts).filter(
-            endpoint__in=WebhookEndpoint.objects.seen_with(person.brand_ids)
-        )
+        endpoints = WebhookEndpoint.objects.seen_with(brand_ids)
+        return rows.seen_with(brand_ids).filter(endpoint__in=endpoints)
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """Who may change deliveries may send them again."""

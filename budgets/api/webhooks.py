@@ -31,7 +31,7 @@ from budgets.api.schemas import (
     Whole,
 )
 from budgets.models import Brand, WebhookDelivery, WebhookEndpoint
-from budgets.models.webhook import WebhookEndpointQuerySet, brands_of
+from budgets.models.webhook import WebhookDeliveryQuerySet, WebhookEndpointQuerySet, brands_of
 from budgets.services import signatures, webhooks
 from budgets.services.keys import Principal
 from budgets.services.signatures import SecretLost
@@ -144,9 +144,12 @@ def test_webhook(request: HttpRequest, webhook_id: Whole) -> HttpResponse:
 def list_deliveries(
     request: HttpRequest, webhook_id: Whole, filters: Query[DeliveryFilters]
 ) -> DeliveryPage:
-    """Return what was and is to be sent to an endpoint, in the order of the ids."""
+    """Return what was and is to be sent to an endpoint, in the order of the ids.
+
+    A key that sees some brands only sees what tells of these.
+    """
     pages.only_known(request, DeliveryFilters)
-    rows = WebhookDelivery.objects.filter(endpoint=_endpoint(principal_of(request), webhook_id))
+    rows = _deliveries(principal_of(request), webhook_id)
     if filters.state is not None:
         rows = rows.filter(state=filters.state)
     shown, cursor = pages.page(rows.defer("body"), filters.cursor, filters.limit)
@@ -291,9 +294,13 @@ def _endpoint(principal: Principal, webhook_id: int) -> WebhookEndpoint:
     return pages.one(_endpoints(principal), webhook_id, "webhook")
 
 
-def _delivery(principal: Principal, webhook_id: int, delivery_id: Whole) -> WebhookDelivery:
+def _deliveries(principal: Principal, webhook_id: int) -> WebhookDeliveryQuerySet:
     endpoint = _endpoint(principal, webhook_id)
-    rows = WebhookDelivery.objects.filter(endpoint=endpoint).select_related("endpoint")
+    return WebhookDelivery.objects.filter(endpoint=endpoint).seen_with(principal.brand_ids)
+
+
+def _delivery(principal: Principal, webhook_id: int, delivery_id: Whole) -> WebhookDelivery:
+    rows = _deliveries(principal, webhook_id).select_related("endpoint")
     return pages.one(rows, delivery_id, "delivery")
 
 

@@ -297,7 +297,7 @@ def check_clock(records: Mapping[str, PassRecord], now: datetime) -> Check:
     return check(
         Status.FAIL,
         f"A pass is on record that lies {in_words(ahead)} in the future: the clock went back, or "
-        "the machines disagree. Beat may stand still until then; set the clocks and restart it.",
+        "the machines disagree. Set the clocks; nothing need be restarted.",
         {"ahead_seconds": round(ahead.total_seconds(), 1)},
     )
 

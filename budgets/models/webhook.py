@@ -141,6 +141,21 @@ class DeliveryState(models.TextChoices):
 class WebhookDeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
     """The words we use for sets of deliveries."""
 
+    def seen_with(self, brand_ids: Iterable[int] | None) -> Self:
+        """Those of changes and alerts of these brands, and tests; ``None``: all of them.
+
+        That their endpoint hears of these brands alone is not enough: it may have heard of others
+        before. What is of no brand, or of an alert that is gone, is for who sees all.
+        """
+        if brand_ids is None:
+            return self
+        ids = list(brand_ids)
+        return self.filter(
+            Q(status_change__campaign__brand_id__among=ids)
+            | Q(alert__brand_id__among=ids)
+            | Q(event=WebhookEvent.TEST)
+        )
+
     def pending(self) -> Self:
         """Those that are still to be sent, or are being sent."""
         return self.filter(state=DeliveryState.PENDING)

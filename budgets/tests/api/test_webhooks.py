@@ -409,6 +409,29 @@ def test_a_restricted_key_sees_what_hears_of_its_brands_alone() -> None:
     assert made["brands"] == [mine.pk]
 
 
+def test_what_an_endpoint_heard_of_other_brands_before_is_not_theirs_to_read() -> None:
+    mine, foreign = make_brand(), make_brand()
+    endpoint, _ = make_webhook(brands=[mine, foreign])
+    switch(decided(make_campaign(mine)), on=False)
+    own = [row.pk for row in deliveries_of(endpoint)]
+    switch(decided(make_campaign(foreign)), on=False)
+    hidden = deliveries_of(endpoint)[-1]
+    endpoint.brands.remove(foreign)
+    program = Program(make_key(mine, scopes=["manage"]))
+    test = shown(program("POST", f"{endpoint.pk}/test"), 202)["id"]
+    before = everything_stored()
+
+    listed = shown(program("GET", f"{endpoint.pk}/deliveries"))["data"]
+    assert [it["id"] for it in listed] == [*own, test]
+    for method, path in (("GET", ""), ("POST", "/replay")):
+        answer = program(method, f"{endpoint.pk}/deliveries/{hidden.pk}{path}")
+        assert shown(answer, 404)["code"] == "not_found"
+    assert tables_of_webhooks(before) == tables_of_webhooks(everything_stored())
+    assert shown(program("GET", f"{endpoint.pk}/deliveries/{own[-1]}"))["id"] == own[-1]
+    everybody = Program(make_key(name="everybody", scopes=["manage"]))
+    assert shown(everybody("GET", f"{endpoint.pk}/deliveries/{hidden.pk}"))["body"] == hidden.body
+
+
 def tables_of_webhooks(stored: str) -> list[str]:
     """Return the lines that may not change; the note of a key's use may."""
     return [line for line in stored.splitlines() if "msg_" in line or "campaign." in line]

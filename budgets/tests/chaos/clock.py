@@ -20,10 +20,15 @@ class Clock:
         with path.open("r+b") as file:
             self._micros_ahead = mmap.mmap(file.fileno(), 8)
 
+    @property
+    def ahead(self) -> timedelta:
+        """How far it is ahead of the machine's."""
+        (micros,) = struct.unpack("q", self._micros_ahead[:8])
+        return timedelta(microseconds=micros)
+
     def now(self) -> datetime:
         """Return the simulated instant, aware, in UTC."""
-        (micros,) = struct.unpack("q", self._micros_ahead[:8])
-        return datetime.now(UTC) + timedelta(microseconds=micros)
+        return datetime.now(UTC) + self.ahead
 
     def set_to(self, instant: datetime) -> None:
         """Have it show `instant` and go on from there, in all processes at once."""

@@ -1,23 +1,31 @@
-"""A real browser on the running site, signed in as a person would."""
+"""A real browser on the running site, signed in as a person would; and the product as processes."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connections
+from django.db.utils import ConnectionHandler
 from playwright.sync_api import Browser, Page, sync_playwright
+from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from budgets.models import Brand
 from budgets.services import passes
 from budgets.tests.builders import make_brand, make_campaign
 from budgets.tests.conftest import CHROMIUM
+from budgets.tests.e2e.household import METRICS_TOKEN, PREPARE, Household, OwnBroker, new_database
+from django_celery_budget import broker
 
 QUIETLY = [
     "--no-sandbox",  # as root there is none
@@ -116,3 +124,47 @@ def assert_fits(page: Page, width: int) -> None:
 def assert_accessible(page: Page, part: str | None = None) -> None:
     found = Axe().run(page, context=part)
     assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[OwnBroker]:
+    try:
+        own = OwnBroker(tmp_path)
+    except broker.BrokerUnavailable as error:
+        pytest.skip(str(error))
+    yield own
+    own.stop()
+
+
+@pytest.fixture
+def household(
+    tmp_path: Path, request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Household]:
+    """Prepare a fresh database, whose beat ticks every second, with a broker; nothing runs yet."""
+    # The broker that the tests were given, unless the test stops and starts it.
+    mine = "own_broker" in request.fixturenames or not settings.REDIS_URL
+    url = request.getfixturevalue("own_broker").url if mine else settings.REDIS_URL
+    with ExitStack() as stack:
+        stack.enter_context(django_db_blocker.unblock())
+        database_url = stack.enter_context(new_database(tmp_path))
+        environment = {
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "REDIS_URL": url,
+            "BUDGETS_DATA_DIR": str(tmp_path),
+            "DJANGO_SETTINGS_MODULE": "budgets.tests.e2e.shifted_settings",
+            "PYTHONPATH": str(settings.BASE_DIR),
+            "PYTHONUNBUFFERED": "1",
+            "METRICS_TOKEN": METRICS_TOKEN,
+        }
+        from django_celery_budget.settings import database
+
+        handler = ConnectionHandler({"default": database(database_url)})
+        house = Household(tmp_path, environment, handler["default"])
+        house.manage("migrate", "--verbosity=0")
+        house.manage("shell", "--no-imports", "-c", PREPARE)
+        yield house
+        for process in house.running:
+            process.kill()
+            process.wait()
+        handler.close_all()

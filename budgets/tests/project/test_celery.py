@@ -52,8 +52,8 @@ class TestSettings:
             # No clock change and no machine's zone moves a tick.
             ("timezone", "UTC"),
             ("enable_utc", True),
-            # People edit the schedule, and health reads when it ran.
-            ("beat_scheduler", "django_celery_beat.schedulers:DatabaseScheduler"),
+            # People edit the schedule, health reads when it ran, and no clock that is set stops it.
+            ("beat_scheduler", "django_celery_budget.beat:Scheduler"),
             ("beat_sync_every", 1),
             # One log, not two.
             ("worker_hijack_root_logger", False),
