@@ -63,6 +63,11 @@ def test_the_database_is_migrated_first(name: str) -> None:
     assert wanted == "service_completed_successfully"
 
 
+def test_one_service_builds_the_image_and_nobody_asks_a_registry_for_it() -> None:
+    assert [name for name in OURS if "build" in SERVICES[name]] == ["migrate"]
+    assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
+
+
 def test_units_and_containers_run_the_same_programs() -> None:
     def words(name: str) -> list[str]:
         return unit(name)["ExecStart"].replace("/opt/budget-guardian/.venv/bin/", "").split()
@@ -78,8 +83,7 @@ def test_units_and_containers_run_the_same_programs() -> None:
 def test_the_images_own_check_finds_a_web_that_answers(tmp_path: Path) -> None:
     port = free_port()
     env = environment(tmp_path, ALLOWED_HOSTS="budgets.example.com,other.example", PORT=str(port))
-    check = [word.replace("8000", str(port)) for word in instruction("HEALTHCHECK")]
-    serve = instruction("CMD")
+    check, serve = instruction("HEALTHCHECK"), instruction("CMD")
 
     def is_well() -> bool:
         return subprocess.run([sys.executable, *check[1:]], env=env, check=False).returncode == 0
