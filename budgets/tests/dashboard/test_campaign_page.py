@@ -41,12 +41,6 @@ def clock() -> Iterator[None]:
 
 
 @pytest.fixture
-def ana(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("ana"))
-    return client
-
-
-@pytest.fixture
 def tents() -> Campaign:
     """A campaign of a brand in Berlin, where it is 16:00, that may spend 100 a day."""
     brand = make_brand(name="Aurora", daily_budget=100, currency="EUR", timezone="Europe/Berlin")
