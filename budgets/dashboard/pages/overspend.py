@@ -272,7 +272,7 @@ def _sums(read: overspend.Page, reader: Reader) -> list[Sum]:
             beyond=reader.money(sum((row.beyond for row in rows), nothing), currency),
             in_batch=reader.money(sum((row.in_batch for row in rows), nothing), currency),
             after=reader.money(sum((row.after for row in rows), nothing), currency),
-            days=f"{reader.number(len(rows))} {'stop' if len(rows) == 1 else 'stops'}",
+            days=reader.counted(len(rows), "stop"),
         )
         for currency, rows in sorted(by_currency.items())
     ]
