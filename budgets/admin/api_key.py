@@ -17,8 +17,9 @@ from django.views.decorators.debug import sensitive_variables
 from unfold.contrib.filters.admin import RadioFilter
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from budgets.admin.base import Form, column, number
+from budgets.admin.base import Form, column
 from budgets.admin.sees import SeesAdmin, in_words, refuse_both, sees_field
+from budgets.core.plurals import counted
 from budgets.models import ApiKey, Scope
 from budgets.models.api_key import MARK, in_order
 from budgets.services import keys
@@ -175,7 +176,7 @@ class ApiKeyAdmin(SeesAdmin):
         revoked = [key for key in chosen if keys.revoke(key, now=now)]
         for key in revoked:
             self.log_change(request, key, "Revoked.")
-        words = f"{number(len(revoked), 'key')} revoked, refused from the next request on."
+        words = f"{counted(len(revoked), 'key')} revoked, refused from the next request on."
         self.message_user(request, words)
         return None
 

@@ -23,6 +23,7 @@ from unfold.decorators import display
 from unfold.views import ChangeList
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from budgets.core.plurals import counted
 from budgets.core.primary_keys import LONGEST_KEY, is_key
 from budgets.models import Brand, Campaign, MoneyField
 from budgets.services import access
@@ -307,12 +308,7 @@ def is_storable(text: str) -> bool:
     return "\x00" not in text and not (digits.isdigit() and len(digits) > LONGEST_KEY)
 
 
-def number(count: int, noun: str) -> str:
-    """Write '1 campaign', '2,000 campaigns'."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def moved_in_words(paused: Iterable[int], resumed: Iterable[int]) -> str:
     """Say what a decision did: '2 campaigns paused, 1 campaign resumed'; empty when nothing."""
     counts = ((len(tuple(paused)), "paused"), (len(tuple(resumed)), "resumed"))
-    return ", ".join(f"{number(count, 'campaign')} {what}" for count, what in counts if count)
+    return ", ".join(f"{counted(count, 'campaign')} {what}" for count, what in counts if count)

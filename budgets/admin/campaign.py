@@ -18,9 +18,10 @@ from unfold.contrib.filters.admin import (
 )
 
 from budgets.admin import figures
-from budgets.admin.base import COUNTED, LONGEST_TERM, Form, column, number, only_seen, person_of
+from budgets.admin.base import COUNTED, LONGEST_TERM, Form, column, only_seen, person_of
 from budgets.admin.editing import EditingAdmin
 from budgets.admin.figures import HOLD_COLOURS, badge, html
+from budgets.core.plurals import counted
 from budgets.forms.hours import HoursGridField
 from budgets.models import Brand, Campaign, Spend, StatusChange
 from budgets.models.campaign import HOLD_LABELS
@@ -265,7 +266,7 @@ def matching(term: str, sight: Sight) -> Q:
 def switched_in_words(chosen: int, switched: int, held: int, *, enabled: bool) -> str:
     """Report an action: '2 campaigns paused; 1 was already paused'."""
     done, before = ("resumed", "not paused") if enabled else ("paused", "already paused")
-    parts = [f"{number(switched, 'campaign')} {done}"]
+    parts = [f"{counted(switched, 'campaign')} {done}"]
     if same := chosen - switched:
         parts.append(f"{same:,} {'was' if same == 1 else 'were'} {before}")
     if enabled and held:

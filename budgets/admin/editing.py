@@ -11,7 +11,8 @@ from django.db.models import ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 
-from budgets.admin.base import Admin, moved_in_words, number
+from budgets.admin.base import Admin, moved_in_words
+from budgets.core.plurals import counted
 from budgets.models import Brand, Campaign
 from budgets.services import editing
 from budgets.services.enforcement import Outcome
@@ -90,7 +91,7 @@ class EditingAdmin(Admin):
         try:
             return view(request, *args)
         except ProtectedError as error:
-            count = number(len(error.protected_objects), "row")
+            count = counted(len(error.protected_objects), "row")
             words = f"Not deleted: {count} that cannot be deleted came in between."
             self.message_user(request, words, messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())

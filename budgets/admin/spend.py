@@ -21,11 +21,11 @@ from budgets.admin.base import (
     KeyOnlyAutocomplete,
     ReadOnlyAdmin,
     column,
-    number,
     person_of,
 )
 from budgets.admin.spend_import import ImportPages
 from budgets.admin.status_change import of_campaigns
+from budgets.core.plurals import counted
 from budgets.models import Campaign, Spend
 from budgets.models.campaign import HOLD_LABELS
 from budgets.queries.explain import amount
@@ -263,5 +263,5 @@ def recorded_in_words(campaign: Campaign, receipt: Receipt) -> str:
     for hold, count in sorted(holds.items()):
         what = f"paused: {HOLD_LABELS.get(hold, hold)}" if hold else "resumed"
         were = "was" if count == 1 else "were"
-        words.append(f"{number(count, 'campaign')} of {campaign.brand.name} {were} {what}.")
+        words.append(f"{counted(count, 'campaign')} of {campaign.brand.name} {were} {what}.")
     return " ".join(words)

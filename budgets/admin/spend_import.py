@@ -31,11 +31,12 @@ from unfold.widgets import (
 from budgets.admin.base import Admin, moved_in_words, person_of
 from budgets.admin.figures import badge
 from budgets.core import money
+from budgets.core.plurals import counted
 from budgets.models import Campaign, Spend, WaitingReport
 from budgets.models.brand import LONGEST_NAME
 from budgets.queries.explain import amount
 from budgets.services import files
-from budgets.services.files import Complaints, Unreadable, counted
+from budgets.services.files import Complaints, Unreadable
 from budgets.services.importing import Importing
 from budgets.services.ingestion import Answer, Receipt
 from budgets.services.reports import checking, finding, reading, waiting

@@ -19,8 +19,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RadioFilter, Rel
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from budgets.admin.api_key import ScopesField
-from budgets.admin.base import Form, ReadOnlyAdmin, RowsBelow, column, number, person_of
+from budgets.admin.base import Form, ReadOnlyAdmin, RowsBelow, column, person_of
 from budgets.admin.sees import SeesAdmin, in_words, refuse_both, sees_field
+from budgets.core.plurals import counted
 from budgets.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from budgets.models.webhook import CHOSEN_BY_DEFAULT, WebhookDeliveryQuerySet, events_in_order
 from budgets.services import outbound, webhooks
@@ -216,7 +217,7 @@ class WebhookEndpointAdmin(SeesAdmin):
                 continue
             self.log_change(request, endpoint, done)
             count += 1
-        self.message_user(request, f"{number(count, 'webhook')}: {done.lower().rstrip('.')}.")
+        self.message_user(request, f"{counted(count, 'webhook')}: {done.lower().rstrip('.')}.")
 
     @sensitive_variables("secret", "context")
     def _secret_page(

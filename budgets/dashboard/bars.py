@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -16,7 +17,8 @@ NEAR = Decimal("0.8")
 class Bar:
     """Finished words and lengths. `width` and `mark` (0-100) are where it ends and where the plan is.
 
-    `budget` is empty where there is no limit. `level` is one of unlimited, calm, near, reached.
+    `budget` and `percent` are empty where there is no limit. `level` is one of unlimited, calm, near,
+    reached.
     """
 
     spent: str
@@ -26,7 +28,6 @@ class Bar:
     width: str
     mark: str
     level: str
-    share: Decimal
 
 
 def bar(
@@ -35,31 +36,28 @@ def bar(
     spent: Decimal,
     budget: Decimal | None,
     plan: Decimal | None = None,
+    *,
+    write: Callable[[Decimal, str], str] | None = None,
 ) -> Bar:
-    """Return the bar of an amount spent of a budget; `plan` is what even spending had spent by now."""
+    """Return the bar of an amount spent of a budget; `plan` is what even spending had spent by now.
+
+    Amounts are written without the sign of the currency, unless `write` writes them.
+    """
+    write = write or reader.amount
     if budget is None:
         share, level = Decimal(0), "unlimited"
     else:
-        is_reached = reached(spent, budget)
         share = spent / budget if budget else Decimal(1)
-        level = level_of(share, is_reached=is_reached)
+        level = "reached" if reached(spent, budget) else "near" if share >= NEAR else "calm"
     return Bar(
-        spent=reader.amount(spent, currency),
-        budget="" if budget is None else reader.amount(budget, currency),
+        spent=write(spent, currency),
+        budget="" if budget is None else write(budget, currency),
         currency=currency,
-        percent=reader.percent(share),
+        percent="" if budget is None else reader.percent(share),
         width=length(share),
         mark=length(plan / budget) if plan is not None and budget else "",
         level=level,
-        share=share,
     )
-
-
-def level_of(share: Decimal, *, is_reached: bool) -> str:
-    """Return how much a budget asks for attention of which this share is spent: calm, near, reached."""
-    if is_reached:
-        return "reached"
-    return "near" if share >= NEAR else "calm"
 
 
 def length(share: Decimal) -> str:

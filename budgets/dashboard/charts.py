@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -21,6 +21,11 @@ class Series:
     name: str
     kind: Kind
     amounts: Sequence[Decimal | None]
+
+
+def until(amounts: Iterable[Decimal], here: int) -> list[Decimal | None]:
+    """Return what is drawn of amounts that are known up to the place `here`, and nothing after it."""
+    return [amount if place <= here else None for place, amount in enumerate(amounts)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,5 +27,10 @@ def address(path: str, wanted: Filter, **changed: Any) -> str:
     """Return the address of a page with this filter, and with what is `changed` in it."""
     asked = replace(wanted, **changed)
     values = {name: getattr(asked, field) for field, name in NAMES.items()}
+    return with_query(path, values)
+
+
+def with_query(path: str, values: Mapping[str, str | None]) -> str:
+    """Return an address with those of the `values` that there are."""
     query = urlencode({name: value for name, value in values.items() if value})
     return f"{path}?{query}" if query else path

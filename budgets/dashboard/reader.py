@@ -22,6 +22,7 @@ from django.utils import timezone
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 from budgets.core import money
+from budgets.core.plurals import plural
 from budgets.services import access
 from budgets.services.access import Person
 
@@ -70,6 +71,10 @@ class Reader:
     def number(self, count: int | Decimal) -> str:
         """Write a number: '12,345'."""
         return format_decimal(count, locale=self.locale)
+
+    def counted(self, count: int, noun: str) -> str:
+        """Write a number with its noun: '1 campaign', '12,345 campaigns'."""
+        return f"{self.number(count)} {plural(count, noun)}"
 
     def percent(self, share: Decimal) -> str:
         """Write a share (1 is the whole) in whole percent, down: 99.99 % must not read as reached."""

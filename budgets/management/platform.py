@@ -10,6 +10,7 @@ from datetime import date, datetime
 from decimal import ROUND_DOWN, Decimal
 
 from budgets.core.decision import Purse
+from budgets.core.plurals import counted
 from budgets.models import Brand, Campaign, Spend
 from budgets.models.campaign import HOLD_LABELS
 from budgets.services import ingestion, rollover
@@ -64,7 +65,7 @@ class Round:
         if not self.reports:
             return "nothing to report"
         spent = ", ".join(f"{amount:,} {currency}" for currency, amount in self.amounts.items())
-        parts = [f"{self.reports} {'report' if self.reports == 1 else 'reports'}, {spent}"]
+        parts = [f"{counted(self.reports, 'report')}, {spent}"]
         parts += [f"refused: {count} ({words})" for words, count in self.refused.items()]
         if self.paused:
             parts.append(f"paused: {', '.join(self.paused)}")

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from django.utils import timezone
 
 from budgets.core import money
+from budgets.core.plurals import counted
 from budgets.management.progress import Progress
-from budgets.services.files import counted
 from budgets.services.importing import Importing
 from budgets.services.reports.checking import Checked
 from budgets.services.reports.finding import ToDate, Unknown, together

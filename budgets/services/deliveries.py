@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from time import perf_counter
 
 from django.db import transaction
 from django.db.models import Count, Exists, F, OuterRef
@@ -25,6 +24,7 @@ from budgets.models import (
 )
 from budgets.services import outbound, signatures, webhooks
 from budgets.services.outbound import Reply
+from budgets.services.runs import Run
 from budgets.services.signatures import SecretLost
 
 logger = logging.getLogger(__name__)
@@ -82,14 +82,13 @@ def deliver(
 
     May run several times at once. `now` is when it begins; later instants are measured from it.
     """
-    begun = perf_counter()
+    run = Run(now, claiming)
     counts = {"sent": 0, "delivered": 0}
     running: dict[Future[Reply], _Parcel] = {}
     with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
         while True:
-            elapsed = timedelta(seconds=perf_counter() - begun)
-            if elapsed <= claiming:
-                for parcel in _claim(now + elapsed, THREADS - len(running)):
+            if run.takes_more:
+                for parcel in _claim(run.instant, THREADS - len(running)):
                     running[pool.submit(_sent, parcel, send)] = parcel
             if not running:
                 return counts
@@ -98,7 +97,7 @@ def deliver(
             replies = [(running.pop(future), _reply_of(future)) for future in done]
             counts["sent"] += len(replies)
             counts["delivered"] += sum(reply.is_success for _, reply in replies)
-            _finish(replies, now + timedelta(seconds=perf_counter() - begun))
+            _finish(replies, run.instant)
 
 
 def _claim(now: datetime, room: int) -> list[_Parcel]:

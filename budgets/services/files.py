@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import BinaryIO, Protocol
 
+from budgets.core.plurals import counted
+
 LONGEST_LINE = 65_536
 """Bytes: no line of spend is longer, and one without an end must not fill the memory."""
 
@@ -201,11 +203,6 @@ def check_end(file: Ending, rows: int | None, complaints: Complaints) -> None:
             f"99.9: it ends with {end!r}. If that is whole, end it with a line break, or confirm "
             f"with --rows {file.count}",
         )
-
-
-def counted(count: int, noun: str) -> str:
-    """Return "1 row" or "2,000 rows"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 @lru_cache

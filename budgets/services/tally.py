@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from budgets.services.files import Complaints, counted
+from budgets.core.plurals import counted
+from budgets.services.files import Complaints
 from budgets.services.ingestion import Answer, Receipt, Result
 
 BATCH = 2000

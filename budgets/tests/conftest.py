@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connection
+from django.test import Client
 
 from budgets.tests.colleagues import Colleagues, sessions_of_others
 from budgets.tests.waiting import until
@@ -17,6 +19,13 @@ from django_celery_budget import broker
 from django_celery_budget.celery import app
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture
+def ana(client: Client) -> Client:
+    """Return a client that an administrator signed in with."""
+    client.force_login(User.objects.create_superuser("ana"))
+    return client
 
 
 def lacks() -> Iterator[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from budgets.core.periods import UTC_ZONE
 from budgets.core.primary_keys import is_key
+from budgets.dashboard.filters import with_query
 from budgets.dashboard.reader import Reader, Stamp
 from budgets.models import Alert, AlertKind, AlertMessage, Brand, WebhookDelivery
 from budgets.models.brand import LONGEST_NAME
@@ -155,7 +156,7 @@ def _older(wanted: Asked, last: int) -> str:
         "name": wanted.name,
         "before": str(last),
     }
-    return "?" + urlencode({name: value for name, value in values.items() if value})
+    return with_query("", values)
 
 
 def _notice() -> str:

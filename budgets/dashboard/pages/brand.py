@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_FLOOR, Decimal
-from urllib.parse import urlencode
+from decimal import Decimal
+from itertools import accumulate
 
-from babel.numbers import get_currency_precision
 from django.http import QueryDict
 from django.urls import reverse
 
@@ -16,9 +15,10 @@ from budgets.core import pacing
 from budgets.core.decision import Purse
 from budgets.core.durations import in_words
 from budgets.core.pacing import OpenDay
-from budgets.dashboard.bars import length, level_of
-from budgets.dashboard.charts import Chart, Series
-from budgets.dashboard.reader import Reader, Stamp
+from budgets.dashboard.bars import Bar, bar, length
+from budgets.dashboard.charts import Chart, Series, until
+from budgets.dashboard.filters import with_query
+from budgets.dashboard.reader import Reader, Stamp, rounded
 from budgets.dashboard.states import KINDS, State, state_of
 from budgets.models import Brand, Campaign, StatusChange
 from budgets.queries import brand as queries
@@ -61,13 +61,6 @@ class Tally:
         """Return this month's."""
         return cls(purse.spent_this_month, purse.monthly_budget, purse.month_is_spent)
 
-    @property
-    def share(self) -> Decimal:
-        """How much of the budget is spent: 1 is all; of a budget of zero all or nothing."""
-        if not self.budget:
-            return Decimal(self.is_spent)
-        return self.spent / self.budget
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
@@ -81,19 +74,11 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """Spend against one budget; `width` (0-100) is the drawn part, `plan` where even spending stands.
-
-    `percent` is rounded down, empty without a budget.
-    """
+    """Spend against one budget, with what follows from it."""
 
     title: str
     period: str
-    spent: str
-    budget: str
-    percent: str
-    width: str
-    plan: str
-    level: str
+    bar: Bar
     facts: list[Fact]
 
 
@@ -194,7 +179,7 @@ class Page:
     def summary(self) -> str:
         """One sentence for who cannot see the colours, read out when it changes."""
         budgets = ", ".join(
-            f"{one.title.lower()} {one.percent}" for one in self.meters if one.budget
+            f"{one.title.lower()} {one.bar.percent}" for one in self.meters if one.bar.budget
         )
         runs = f"{self.campaigns.running} of {self.campaigns.total} campaigns run"
         return f"{runs}; {budgets}." if budgets else f"{runs}."
@@ -229,7 +214,7 @@ def build(reader: Reader, brand: Brand, wanted: Wanted) -> Page:
         pending=_pending(brand, pace),
         meters=[_day_meter(reader, brand, pace), _month_meter(reader, brand, pace)] if pace else [],
         recommended=recommended and reader.money(Decimal(recommended), brand.currency),
-        recommended_url=f"{edit_url}?{urlencode({'daily_budget': recommended})}"
+        recommended_url=with_query(edit_url, {"daily_budget": recommended})
         if recommended and edit_url
         else "",
         charts=[_month_chart(reader, brand, pace), _day_chart(reader, brand, pace)] if pace else [],
@@ -256,18 +241,10 @@ def meter(
     facts: Sequence[Fact | None] = (),
 ) -> Meter:
     """Draw spend against one budget; `plan` is what even spending had spent by now."""
-    budget, level = tally.budget, level_of(tally.share, is_reached=tally.is_spent)
-    if budget is None:
-        level = "unlimited"
     return Meter(
         title=title,
         period=period,
-        spent=reader.money(tally.spent, currency),
-        budget="" if budget is None else reader.money(budget, currency),
-        percent="" if budget is None else reader.percent(tally.share),
-        width=length(tally.share),
-        plan=length(plan / budget) if plan is not None and budget else "",
-        level=level,
+        bar=bar(reader, currency, tally.spent, tally.budget, plan, write=reader.money),
         facts=[fact for fact in facts if fact],
     )
 
@@ -327,7 +304,7 @@ def _plan(
 ) -> Fact | None:
     if plan is None:
         return None
-    plan = _to_cents(plan, brand.currency)
+    plan = rounded(plan, brand.currency)
     ahead = tally.spent - plan
     words = f"{reader.money(abs(ahead), brand.currency)} {'ahead' if ahead >= 0 else 'behind'}"
     return Fact(
@@ -356,7 +333,7 @@ def _reached(
 def _end(reader: Reader, brand: Brand, tally: Tally, foreseen: Decimal | None, name: str) -> Fact:
     if foreseen is None:
         return Fact(name=name, words="not known yet", title="Nothing was spent lately: no rate.")
-    foreseen = _to_cents(foreseen, brand.currency)
+    foreseen = rounded(foreseen, brand.currency)
     words = reader.money(foreseen, brand.currency)
     if not tally.budget:
         return Fact(name=name, words=words)
@@ -377,8 +354,8 @@ def _recommended(brand: Brand, pace: BrandPace | None) -> str:
 def _month_chart(reader: Reader, brand: Brand, pace: BrandPace) -> Chart:
     spending, days = pace.spending, pace.month
     here, purse = len(spending.behind), pace.moment.purse
-    by_day = [spending.by_day.get(day.date, ZERO) for day in days[: here + 1]]
-    spent = list(_running(by_day))
+    by_day = [spending.by_day.get(day.date, ZERO) for day in days]
+    spent = list(accumulate(by_day))
     labels = [f"{day.date.day} {day.date:%b}" for day in days]
     ends = _ahead(
         purse.spent_this_month,
@@ -387,11 +364,11 @@ def _month_chart(reader: Reader, brand: Brand, pace: BrandPace) -> Chart:
         brand.currency,
     )
     series = [
-        Series(name="Spent that day", kind="bar", amounts=_filled(by_day, len(days))),
-        Series(name="Spent to date", kind="line", amounts=_filled(spent, len(days))),
+        Series(name="Spent that day", kind="bar", amounts=until(by_day, here)),
+        Series(name="Spent to date", kind="line", amounts=until(spent, here)),
     ]
     if ends:
-        series.append(_projection(here, spent[-1], ends, purse.monthly_budget))
+        series.append(_projection(here, spent[here], ends, purse.monthly_budget))
     if (budget := purse.monthly_budget) is not None:
         weights = [Decimal(bool(day.open_time)) for day in days]
         series += [
@@ -417,24 +394,23 @@ def _day_chart(reader: Reader, brand: Brand, pace: BrandPace) -> Chart:
     spending, purse = pace.spending, pace.moment.purse
     slots, budget = spending.today.slots, purse.daily_budget
     here = spending.today.slot_at(spending.now)
-    by_slot = list(spending.by_slot[: here + 1])
-    spent = list(_running(by_slot))
+    spent = list(accumulate(spending.by_slot))
     rest = [slot.until(slot.ends) - slot.until(spending.now) for slot in slots[here:]]
     weights = [Decimal(span.total_seconds()) for span in rest]
     ends = _ahead(purse.spent_today, pace.pace.day_end, weights, brand.currency)
     series = [
-        Series(name="In the hour", kind="bar", amounts=_filled(by_slot, len(slots))),
-        Series(name="Spent by then", kind="line", amounts=_filled(spent, len(slots))),
+        Series(name="In the hour", kind="bar", amounts=until(spending.by_slot, here)),
+        Series(name="Spent by then", kind="line", amounts=until(spent, here)),
     ]
     if ends:
-        series.append(_projection(here, spent[-1], ends, budget))
+        series.append(_projection(here, spent[here], ends, budget))
     if budget is not None:
         plan = [pacing.planned(budget, spending.today, slot.ends) for slot in slots]
         series += [
             Series(
                 name="Even pace",
                 kind="plan",
-                amounts=[each and _to_cents(each, brand.currency) for each in plan],
+                amounts=[each and rounded(each, brand.currency) for each in plan],
             ),
             Series(name="Daily budget", kind="limit", amounts=[budget] * len(slots)),
         ]
@@ -458,20 +434,9 @@ def _chart_words(
     if tally.budget is not None:
         words += f" of {reader.money(tally.budget, brand.currency)}"
     if foreseen is not None:
-        end = _to_cents(foreseen, brand.currency)
+        end = rounded(foreseen, brand.currency)
         words += f"; projected {reader.money(end, brand.currency)}"
     return f"{words}."
-
-
-def _running(amounts: Sequence[Decimal]) -> Iterator[Decimal]:
-    total = ZERO
-    for amount in amounts:
-        total += amount
-        yield total
-
-
-def _filled(amounts: Sequence[Decimal], length: int) -> list[Decimal | None]:
-    return [*amounts, *[None] * (length - len(amounts))]
 
 
 def _ahead(
@@ -481,9 +446,8 @@ def _ahead(
     total = sum(weights, ZERO)
     if end is None:
         return []
-    gone = list(_running(weights))
-    steps = [part / total if total else ZERO for part in gone]
-    return [_to_cents(spent + (end - spent) * step, currency) for step in steps]
+    steps = [part / total if total else ZERO for part in accumulate(weights)]
+    return [rounded(spent + (end - spent) * step, currency) for step in steps]
 
 
 def _projection(
@@ -500,7 +464,7 @@ def _even(budget: Decimal, weights: Sequence[Decimal], currency: str) -> list[De
     total = sum(weights, ZERO)
     if not total:
         return [None] * len(weights)
-    return [_to_cents(budget * part / total, currency) for part in _running(weights)]
+    return [rounded(budget * part / total, currency) for part in accumulate(weights)]
 
 
 def _hours_left(day: OpenDay, now: datetime | None = None) -> Decimal:
@@ -607,11 +571,4 @@ def _change(reader: Reader, change: StatusChange, pace: BrandPace | None) -> Cha
 
 
 def _address(url: str, params: Mapping[str, str]) -> str:
-    given = {name: value for name, value in params.items() if value}
-    return f"{url}?{urlencode(given)}#campaigns" if given else f"{url}#campaigns"
-
-
-def _to_cents(amount: Decimal, currency: str) -> Decimal:
-    """Round down to what is usual in the currency: nobody foresees millionths."""
-    digits = get_currency_precision(currency)
-    return amount.quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR)
+    return f"{with_query(url, params)}#campaigns"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import accumulate
-from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from django.urls import reverse
@@ -17,8 +16,9 @@ from budgets.core import dayparting, pacing, periods
 from budgets.core.decision import Hold
 from budgets.core.durations import in_words
 from budgets.core.periods import LocalDay
-from budgets.dashboard.bars import length, level_of
-from budgets.dashboard.charts import Chart, Series
+from budgets.dashboard.bars import Bar, bar
+from budgets.dashboard.charts import Chart, Series, until
+from budgets.dashboard.filters import with_query
 from budgets.dashboard.pages.strip import Clock, Strip, strip
 from budgets.dashboard.reader import Reader, Stamp
 from budgets.dashboard.states import KINDS, State, state_of
@@ -48,11 +48,7 @@ class Meter:
     """Spend against one budget; `needed` is how far it must rise where it is reached."""
 
     title: str
-    spent: str
-    budget: str
-    percent: str
-    width: str
-    level: str
+    bar: Bar
     left: str
     needed: str
 
@@ -335,17 +331,11 @@ def _figures(change: StatusChange, reader: Reader) -> str:
 
 
 def _meter(limit: Limit, reader: Reader, currency: str) -> Meter:
-    is_reached = not limit.left
-    share = limit.spent / limit.budget if limit.budget else Decimal(is_reached)
     return Meter(
         title=LIMITS[limit.hold],
-        spent=reader.money(limit.spent, currency),
-        budget=reader.money(limit.budget, currency),
-        percent=reader.percent(share),
-        width=length(share),
-        level=level_of(share, is_reached=is_reached),
-        left="" if is_reached else f"{reader.money(limit.left, currency)} left",
-        needed=_needed(limit, reader, currency) if is_reached else "",
+        bar=bar(reader, currency, limit.spent, limit.budget, write=reader.money),
+        left=f"{reader.money(limit.left, currency)} left" if limit.left else "",
+        needed="" if limit.left else _needed(limit, reader, currency),
     )
 
 
@@ -378,8 +368,8 @@ def _by_hour(campaign: Campaign, reader: Reader, today: LocalDay) -> Chart:
     here = day.slot_at(reader.now)
     so_far = list(accumulate(spent))
     series = [
-        Series(name="In the hour", kind="bar", amounts=_until(spent, here)),
-        Series(name="So far", kind="line", amounts=_until(so_far, here)),
+        Series(name="In the hour", kind="bar", amounts=until(spent, here)),
+        Series(name="So far", kind="line", amounts=until(so_far, here)),
         *_limit("Its own daily budget", campaign.daily_budget, len(spent)),
     ]
     return Chart(
@@ -408,7 +398,7 @@ def _by_day(campaign: Campaign, reader: Reader, today: LocalDay) -> Chart:
         heading="Day",
         labels=[f"{day.day} {day:%b}" for day in days],
         series=[
-            Series(name="On the day", kind="bar", amounts=_until(spent, here)),
+            Series(name="On the day", kind="bar", amounts=until(spent, here)),
             *_limit("Its own daily budget", campaign.daily_budget, len(days)),
         ],
         currency=currency,
@@ -421,10 +411,6 @@ def _limit(name: str, budget: Decimal | None, length: int) -> list[Series]:
     return [] if budget is None else [Series(name=name, kind="limit", amounts=[budget] * length)]
 
 
-def _until(amounts: Sequence[Decimal], here: int) -> list[Decimal | None]:
-    return [amount if at <= here else None for at, amount in enumerate(amounts)]
-
-
 def _of_day(campaign: Campaign, asked: Mapping[str, str], day: date, today: date) -> str:
     if not FIRST_DAY <= day <= today + AHEAD:
         return ""
@@ -434,9 +420,7 @@ def _of_day(campaign: Campaign, asked: Mapping[str, str], day: date, today: date
 def _address(campaign: Campaign, asked: Mapping[str, str], **changed: str | None) -> str:
     """Return the page's address with what was asked for, but for what is `changed`."""
     known = {name: asked.get(name, "") for name in ("day", "before")}
-    query = urlencode({name: text for name, text in {**known, **changed}.items() if text})
-    address = reverse("campaign", args=[campaign.pk])
-    return f"{address}?{query}" if query else address
+    return with_query(reverse("campaign", args=[campaign.pk]), {**known, **changed})
 
 
 def _long(day: date) -> str:

@@ -78,7 +78,7 @@ def effect(reader: Reader, form: EditForm) -> Effect:
         changes=changes(form),
         pauses=_moves(reader, outcome.paused, "pauses"),
         resumes=_moves(reader, outcome.resumed, "starts"),
-        others=f"{_campaigns(reader, others)} held for another reason than before."
+        others=f"{reader.counted(others, 'campaign')} held for another reason than before."
         if others > 0
         else "",
         meters=_meters(reader, row),
@@ -118,7 +118,7 @@ def done(reader: Reader, name: str, saved: Sequence[Change], outcome: Outcome) -
     if outcome.troubled:
         return f"{words} The brand cannot be processed; its campaigns stay as they are."
     moved = [
-        f"{_campaigns(reader, len(ids))} {what}"
+        f"{reader.counted(len(ids), 'campaign')} {what}"
         for ids, what in ((outcome.paused, "paused"), (outcome.resumed, "started"))
         if ids
     ]
@@ -131,7 +131,7 @@ def _moves(reader: Reader, ids: Sequence[int], verb: str) -> Moves | None:
     names = queries.names(ids, SHOWN_NAMES)
     more = len(ids) - len(names)
     return Moves(
-        words=f"This {verb} {_campaigns(reader, len(ids))}",
+        words=f"This {verb} {reader.counted(len(ids), 'campaign')}",
         names=names,
         more=f"and {reader.number(more)} more" if more > 0 else "",
     )
@@ -148,10 +148,6 @@ def _meters(reader: Reader, row: Brand | Campaign) -> list[Meter]:
         meter(reader, "Today", Tally.of_day(purse), brand.currency),
         meter(reader, "This month", Tally.of_month(purse), brand.currency),
     ]
-
-
-def _campaigns(reader: Reader, count: int) -> str:
-    return f"{reader.number(count)} campaign{'' if count == 1 else 's'}"
 
 
 def _label(form: EditForm, name: str) -> str:

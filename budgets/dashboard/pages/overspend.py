@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
-from urllib.parse import urlencode
 
 from django.urls import reverse
 
 from budgets.core import periods
 from budgets.core.durations import in_words
+from budgets.dashboard.filters import with_query
 from budgets.dashboard.pages.campaign import FIRST_DAY
 from budgets.dashboard.reader import Reader, Stamp
 from budgets.dashboard.sheet import Cell
@@ -61,11 +61,10 @@ class Asked:
     problems: list[str]
 
     @property
-    def query(self) -> str:
-        """The same as a query, without the place."""
+    def query(self) -> dict[str, str]:
+        """The same as it stands in an address, without the place."""
         fields = {"from": self.since, "to": self.until, "brand": self.brand}
-        fields["currency"] = self.currency
-        return urlencode({name: text for name, text in fields.items() if text})
+        return {**fields, "currency": self.currency}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +160,7 @@ def build(asked: Asked, reader: Reader) -> Page:
     """Return the page that was asked for."""
     read = overspend.page(asked.wanted, reader.person, asked.before)
     address = reverse("overspend")
-    newest = f"{address}?{asked.query}"
+    newest = with_query(address, asked.query)
     return Page(
         asked=asked,
         lines=[_line(row, reader) for row in read.rows],
@@ -169,9 +168,11 @@ def build(asked: Asked, reader: Reader) -> Page:
         reported=_percentiles(read.reported),
         stopped=_percentiles(read.stopped),
         is_part=bool(read.next or asked.before),
-        older_url=f"{newest}&{urlencode({'before': str(read.next)})}" if read.next else "",
+        older_url=with_query(address, {**asked.query, "before": str(read.next)})
+        if read.next
+        else "",
         newest_url=newest if asked.before else "",
-        sheet_url=f"{reverse('overspend-sheet')}?{asked.query}",
+        sheet_url=with_query(reverse("overspend-sheet"), asked.query),
         last_day=periods.latest_date(reader.now).isoformat(),
         longest=LONGEST_PERIOD.days,
     )
@@ -271,7 +272,7 @@ def _sums(read: overspend.Page, reader: Reader) -> list[Sum]:
             beyond=reader.money(sum((row.beyond for row in rows), nothing), currency),
             in_batch=reader.money(sum((row.in_batch for row in rows), nothing), currency),
             after=reader.money(sum((row.after for row in rows), nothing), currency),
-            days=f"{reader.number(len(rows))} {'stop' if len(rows) == 1 else 'stops'}",
+            days=reader.counted(len(rows), "stop"),
         )
         for currency, rows in sorted(by_currency.items())
     ]

@@ -15,7 +15,7 @@ from django.urls import reverse
 from budgets.core.durations import in_words
 from budgets.core.pacing import Need, Press, hours, planned
 from budgets.dashboard.bars import Bar, bar
-from budgets.dashboard.charts import Chart, Series
+from budgets.dashboard.charts import Chart, Series, until
 from budgets.dashboard.filters import address
 from budgets.dashboard.reader import Reader, Stamp, rounded
 from budgets.dashboard.states import KINDS, State, state_of
@@ -469,8 +469,7 @@ def _chart(reader: Reader, each: BrandPace) -> Chart:
     currency, budget = moment.brand.currency, moment.purse.daily_budget
     today = spending.today
     here = today.slot_at(moment.now)
-    sums = list(accumulate(spending.by_slot))
-    spent = [amount if place <= here else None for place, amount in enumerate(sums)]
+    spent = until(accumulate(spending.by_slot), here)
     plan = [planned(budget, today, slot.ends) for slot in today.slots]
     series = [Series(name="Spent", kind="line", amounts=spent)]
     if any(amount is not None for amount in plan):

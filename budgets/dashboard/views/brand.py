@@ -158,5 +158,5 @@ def _switched_words(reader: Reader, ids: list[int], count: int, *, enabled: bool
     verb, state = ("Resumed", "on") if enabled else ("Paused", "off")
     if not count:
         return f"Nothing was to be done: already switched {state}."
-    words = f"{verb} {reader.number(count)} campaign{'' if count == 1 else 's'}."
+    words = f"{verb} {reader.counted(count, 'campaign')}."
     return f"{words} What else holds them goes on holding them." if enabled else words

@@ -21,13 +21,14 @@ from django.db import DatabaseError, InterfaceError
 from django.utils import timezone
 
 from budgets.core import money
+from budgets.core.plurals import counted
 from budgets.management import report_import
 from budgets.management.progress import Progress
 from budgets.management.spend_file import Row, SpendFile, open_spend_file
 from budgets.management.spend_stage import Clash, Stage, Staged
 from budgets.models.brand import LONGEST_NAME
 from budgets.services import files, imports, ingestion
-from budgets.services.files import Complaints, Malformed, Unreadable, counted
+from budgets.services.files import Complaints, Malformed, Unreadable
 from budgets.services.importing import Importing
 from budgets.services.imports import Directory
 from budgets.services.ingestion import Result

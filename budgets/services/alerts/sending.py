@@ -16,7 +16,6 @@ from smtplib import (
     SMTPRecipientsRefused,
     SMTPResponseException,
 )
-from time import perf_counter
 
 from django.conf import settings
 from django.core.mail import get_connection
@@ -26,6 +25,7 @@ from django.db.models import Case, F, Value, When
 
 from budgets.models import AlertMessage, MessageState
 from budgets.services.alerts import mail
+from budgets.services.runs import Run
 
 logger = logging.getLogger(__name__)
 
@@ -68,27 +68,27 @@ def send(
 
     May run several times at once. `now` is when it begins; later instants are measured from it.
     """
-    begun = perf_counter()
+    run = Run(now, claiming)
     counts = {"sent": 0, "failed": 0}
     _give_up_old(now)
     if not settings.MAIL_IS_CONFIGURED:
         return counts
     server = connect()
     try:
-        while (elapsed := timedelta(seconds=perf_counter() - begun)) <= claiming:
-            message = _claim(now + elapsed)
+        while run.takes_more:
+            message = _claim(run.instant)
             if message is None:
                 break
             try:
                 _post(message, server)
             except _Trouble as trouble:
                 counts["failed"] += 1
-                _note_trouble(message, trouble, now + timedelta(seconds=perf_counter() - begun))
+                _note_trouble(message, trouble, run.instant)
                 if trouble.is_servers:
                     break
             else:
                 counts["sent"] += 1
-                _note_sent(message, now + timedelta(seconds=perf_counter() - begun))
+                _note_sent(message, run.instant)
     finally:
         _close(server)
     return counts

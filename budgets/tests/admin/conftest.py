@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.http import HttpResponseBase
-from django.test import Client
 
 from budgets.tests.builders import NOW
 
@@ -21,13 +19,6 @@ HOSTILE = "<script>alert(1)</script>\"><img src=x onerror=alert(2)>{{ 7*7 }}'"
 def _at_now() -> Iterator[None]:
     with time_machine.travel(NOW, tick=False):
         yield
-
-
-@pytest.fixture
-def ana(client: Client) -> Client:
-    """Return a client that an administrator signed in with."""
-    client.force_login(User.objects.create_superuser("ana"))
-    return client
 
 
 def told(response: Any) -> list[str]:

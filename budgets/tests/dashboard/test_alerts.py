@@ -36,12 +36,6 @@ pytestmark = pytest.mark.django_db
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7*7 }}'
 
 
-@pytest.fixture
-def ana(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("ana"))
-    return client
-
-
 def page(client: Client, query: str = "", status: int = 200) -> str:
     with time_machine.travel(NOW, tick=False):
         response = client.get(f"/alerts/{query}")

@@ -76,13 +76,17 @@ def acme() -> Brand:
 def test_the_day_stands_against_its_plan_and_where_it_leads(acme: Brand) -> None:
     today = meter(build(acme), "Today")
 
-    assert (today.spent, today.budget, today.percent, today.level) == (
+    assert (today.bar.spent, today.bar.budget, today.bar.percent, today.bar.level) == (
         "$60.00",
         "$100.00",
         "60%",
         "calm",
     )
-    assert (today.width, today.plan, today.period) == ("60.00", "50.00", "Monday 16 November")
+    assert (today.bar.width, today.bar.mark, today.period) == (
+        "60.00",
+        "50.00",
+        "Monday 16 November",
+    )
     assert fact(today, "Left").words == "$40.00"
     assert fact(today, "Against even pace").words == "$10.00 ahead"
     assert fact(today, "Against even pace").title == "Spent evenly, it were $50.00 by now."
@@ -95,8 +99,8 @@ def test_the_month_stands_against_its_plan_and_where_it_leads(acme: Brand) -> No
     page = build(acme)
     month = meter(page, "This month")
 
-    assert (month.spent, month.budget, month.percent) == ("$460.00", "$900.00", "51%")
-    assert month.plan == "51.67"
+    assert (month.bar.spent, month.bar.budget, month.bar.percent) == ("$460.00", "$900.00", "51%")
+    assert month.bar.mark == "51.67"
     assert fact(month, "Against even pace").words == "$5.00 behind"
     assert fact(month, "Budget reached").words.startswith("about ")
     # 440 are left for half of today and fourteen days.
@@ -109,7 +113,7 @@ def test_a_reached_budget_says_so_and_how_far_over(acme: Brand) -> None:
 
     today = meter(build(acme), "Today")
 
-    assert (today.level, today.percent, today.width) == ("reached", "103%", "100.00")
+    assert (today.bar.level, today.bar.percent, today.bar.width) == ("reached", "103%", "100.00")
     assert fact(today, "Left") == Fact(
         name="Left", words="nothing, $3.50 over", level="reached", title=""
     )
@@ -121,7 +125,7 @@ def test_without_budgets_there_is_no_limit_and_nothing_to_recommend() -> None:
 
     page = build(brand)
 
-    assert [(one.budget, one.percent, one.level) for one in page.meters] == [
+    assert [(one.bar.budget, one.bar.percent, one.bar.level) for one in page.meters] == [
         ("", "", "unlimited")
     ] * 2
     assert [[fact.name for fact in one.facts] for one in page.meters] == [
@@ -245,7 +249,7 @@ def test_an_address_that_means_nothing_shows_everything(acme: Brand, query: str)
 def test_amounts_are_written_as_the_reader_writes_them(acme: Brand) -> None:
     page = build(acme, by=reader(locale="de_DE"))
 
-    assert meter(page, "Today").spent == "60,00\xa0$"
+    assert meter(page, "Today").bar.spent == "60,00\xa0$"
     assert page.charts[1].rows[9][1][0] == "20,00"
     # What is typed is the same for everybody.
     assert page.recommended_url.endswith("daily_budget=30.34")

@@ -34,12 +34,6 @@ def clock() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def ana(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("ana"))
-    return client
-
-
 def stopped(name: str = "Acme", spent: str = "105", **fields: object) -> Campaign:
     """Return a campaign of a brand that spent more than the 100 it may."""
     campaign = make_campaign(make_brand(**{"name": name, "daily_budget": 100, **fields}))

@@ -35,7 +35,14 @@ QUIETLY = [
     "--disable-quic",
 ]
 PASSWORD = "correct horse battery staple"
-PHONE, DESK = 360, 1440
+PHONE, TABLET, DESK = 360, 768, 1440
+PATIENT = 15_000
+"""Milliseconds until what changes by itself must show: two refreshes, and a slow machine."""
+IN_A_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+]
+"""The marks of a module of such tests."""
 Scheme = Literal["light", "dark"]
 
 

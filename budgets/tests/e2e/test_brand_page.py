@@ -14,21 +14,19 @@ from budgets.services import editing
 from budgets.tests.builders import decided, make_brand, make_campaign, spend, state, switch
 from budgets.tests.e2e.conftest import (
     DESK,
+    IN_A_BROWSER,
+    PATIENT,
     PHONE,
+    TABLET,
     Scheme,
     Visit,
     assert_accessible,
     assert_fits,
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True, serialized_rollback=True),
-]
+pytestmark = IN_A_BROWSER
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7*7 }}'
-PATIENT = 15_000
-"""Milliseconds until what changes by itself must show."""
 
 
 @pytest.fixture
@@ -259,7 +257,7 @@ def test_everything_works_without_javascript(aurora: Brand, at_aurora: Page, vis
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, 768, DESK])
+@pytest.mark.parametrize("width", [PHONE, TABLET, DESK])
 def test_it_fits_every_screen_and_can_be_read_by_everybody(
     aurora: Brand, at_aurora: Page, visit: Visit, now: datetime, width: int, scheme: Scheme
 ) -> None:

@@ -13,6 +13,8 @@ from budgets.tests.api.programs import operations
 from budgets.tests.builders import make_key, make_webhook, spend, state
 from budgets.tests.e2e.conftest import (
     DESK,
+    IN_A_BROWSER,
+    PATIENT,
     PHONE,
     Scheme,
     Visit,
@@ -21,10 +23,7 @@ from budgets.tests.e2e.conftest import (
 )
 from budgets.tests.exports import google
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True, serialized_rollback=True),
-]
+pytestmark = IN_A_BROWSER
 
 
 def test_from_signing_in_to_raising_a_budget(aurora: Brand, visit: Visit, now: datetime) -> None:
@@ -38,7 +37,7 @@ def test_from_signing_in_to_raising_a_budget(aurora: Brand, visit: Visit, now: d
     # Spend arrives while the page is open: it must show by itself, in the same document.
     page.evaluate("window.isTheSame = true")
     spend(tents, "100", now=now)
-    expect(page.get_by_text("0 of 2 run now")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("0 of 2 run now")).to_be_visible(timeout=PATIENT)
     expect(brand).to_contain_text("100.00 of 100.00 USD")
     expect(brand).to_contain_text("reached, 100%")
     changes = page.get_by_role("region", name="Last changes")

@@ -13,22 +13,19 @@ from budgets.services.importing import Importing
 from budgets.tests.builders import event, make_brand, make_campaign, spend, state
 from budgets.tests.e2e.conftest import (
     DESK,
+    IN_A_BROWSER,
+    PATIENT,
     PHONE,
+    TABLET,
     Scheme,
     Visit,
     assert_accessible,
     assert_fits,
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True, serialized_rollback=True),
-]
+pytestmark = IN_A_BROWSER
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7*7 }}\u202e'
-TABLET = 768
-PATIENT = 15_000
-"""Milliseconds until what changes by itself must show."""
 
 
 @pytest.fixture

@@ -13,17 +13,16 @@ from budgets.forms.hours import DAY_NAMES, in_words
 from budgets.models import Brand, Campaign
 from budgets.tests.e2e.conftest import (
     DESK,
+    IN_A_BROWSER,
     PHONE,
+    TABLET,
     Scheme,
     Visit,
     assert_accessible,
     assert_fits,
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True, serialized_rollback=True),
-]
+pytestmark = IN_A_BROWSER
 
 SLOTS = [(day, hour) for day in range(len(WEEKDAYS)) for hour in range(HOURS)]
 
@@ -255,7 +254,7 @@ def test_without_our_script_boxes_are_ticked_and_an_empty_week_is_refused(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [PHONE, 768, DESK])
+@pytest.mark.parametrize("width", [PHONE, TABLET, DESK])
 def test_the_grid_fits_and_can_be_read_by_everybody(
     grid: Grid, visit: Visit, width: int, scheme: Scheme
 ) -> None:

@@ -13,20 +13,18 @@ from budgets.services import ingestion, passes
 from budgets.tests.builders import event, make_brand, make_campaign, spend
 from budgets.tests.e2e.conftest import (
     DESK,
+    IN_A_BROWSER,
     PHONE,
+    TABLET,
     Scheme,
     Visit,
     assert_accessible,
     assert_fits,
 )
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.django_db(transaction=True, serialized_rollback=True),
-]
+pytestmark = IN_A_BROWSER
 
 HOSTILE = '=cmd|<script>alert(1)</script>"><img src=x onerror=alert(2)>'
-TABLET = 768
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -26,6 +25,7 @@ from budgets.tests.exports import (
     microsoft,
     table,
 )
+from budgets.tests.importing import run
 
 pytestmark = pytest.mark.django_db
 
@@ -47,13 +47,6 @@ def agency() -> Agency:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "report.csv"
-
-
-def run(path: Path, content: str | bytes, *options: str) -> str:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    said = io.StringIO()
-    call_command("import_spend", str(path), *options, stdout=said, stderr=io.StringIO())
-    return said.getvalue().strip()
 
 
 def preview(path: Path, content: str | bytes, *options: str) -> list[str]:

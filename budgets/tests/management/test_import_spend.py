@@ -28,6 +28,7 @@ from budgets.models import Brand, Campaign, Spend, StatusChange
 from budgets.services import imports, passes, reconciliation
 from budgets.tests.agency import Agency, make_agency
 from budgets.tests.builders import NOW, TODAY, make_campaign, state, totals
+from budgets.tests.importing import run
 
 pytestmark = pytest.mark.django_db
 
@@ -51,14 +52,6 @@ def agency() -> Agency:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "spend.csv"
-
-
-def run(path: Path, content: str | bytes, *options: str) -> str:
-    """Import `content` as a file; return what the command says."""
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    said = io.StringIO()
-    call_command("import_spend", str(path), *options, stdout=said, stderr=io.StringIO())
-    return said.getvalue().strip()
 
 
 def refusal(path: Path, content: str | bytes, *options: str) -> list[str]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 import time_machine
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from budgets.management import report_import
 from budgets.models import Campaign, Spend
 from budgets.services import passes, reconciliation
 from budgets.tests.builders import NOW, TODAY, make_brand, make_campaign, state, totals
 from budgets.tests.exports import SERVICE_HEADER, google, meta, microsoft
+from budgets.tests.importing import run
 
 pytestmark = pytest.mark.django_db
 
@@ -37,13 +37,6 @@ def search() -> Campaign:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "report.csv"
-
-
-def run(path: Path, content: str | bytes, *options: str) -> str:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    said = io.StringIO()
-    call_command("import_spend", str(path), *options, stdout=said, stderr=io.StringIO())
-    return said.getvalue().strip()
 
 
 def of(*amounts: str, day: str = str(TODAY)) -> str:
