@@ -45,3 +45,10 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # the package ships n
             self._initial_read, self._heap = True, None
         self._looked_at = now
         return super().tick(*args, **options)
+
+    def close(self) -> None:
+        """Save nothing yet: it is a signal that asks, perhaps in the middle of a statement.
+
+        Another one on the same connection would wait for that, and that for the signal's handler: one
+        of some fifteen stops never ended. Each run is saved when it is sent, what is left at exit.
+        """

@@ -114,6 +114,11 @@ class Postgres:
             )
         until(self._answers, STARTING, "PostgreSQL does not answer")
 
+    @property
+    def is_running(self) -> bool:
+        """Whether its first process lives."""
+        return self._process is not None and self._process.poll() is None
+
     def _answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError), self.connect("postgres"):
             return True
