@@ -107,26 +107,26 @@ def _numbers(parts: Mapping[str, Check]) -> Iterator[Metric]:
 
 
 def _passes(parts: Mapping[str, Check]) -> Iterator[Metric]:
-    jobs = _value(parts, "passes")
-    found = {job: value for job, value in jobs.items() if isinstance(value, Mapping)}
-    counts = {job: value["counts"] for job, value in found.items() if value["counts"]}
-    done = {job: value for job, value in found.items() if value["age_seconds"] is not None}
+    tasks = _value(parts, "passes")
+    found = {task: value for task, value in tasks.items() if isinstance(value, Mapping)}
+    counts = {task: value["counts"] for task, value in found.items() if value["counts"]}
+    done = {task: value for task, value in found.items() if value["age_seconds"] is not None}
     yield _gauge(
         "pass_age_seconds",
-        "Since the last run that came to its end began; a job that never ran is left out.",
-        [({"job": job}, value["age_seconds"]) for job, value in done.items()],
+        "Since the last run that came to its end began; a task that never ran is left out.",
+        [({"task": task}, value["age_seconds"]) for task, value in done.items()],
     )
     yield _gauge(
         "pass_patience_seconds",
         "From which age on it is late: three intervals of its schedule.",
-        [({"job": job}, value["red_after_seconds"]) for job, value in found.items()],
+        [({"task": task}, value["red_after_seconds"]) for task, value in found.items()],
     )
     yield _gauge(
         "pass_duration_seconds",
         "How long the last run took.",
         [
-            ({"job": job}, count[MILLISECONDS] / 1000)
-            for job, count in counts.items()
+            ({"task": task}, count[MILLISECONDS] / 1000)
+            for task, count in counts.items()
             if MILLISECONDS in count
         ],
     )
@@ -134,15 +134,15 @@ def _passes(parts: Mapping[str, Check]) -> Iterator[Metric]:
         "pass_moved_campaigns",
         "Campaigns that the last run paused or resumed.",
         [
-            ({"job": job, "event": event}, count.get(event, 0))
-            for job, count in counts.items()
+            ({"task": task, "event": event}, count.get(event, 0))
+            for task, count in counts.items()
             for event in ("paused", "resumed")
         ],
     )
     yield _gauge(
         "pass_brands",
         "Brands that the last run decided.",
-        [({"job": job}, count.get("brands", 0)) for job, count in counts.items()],
+        [({"task": task}, count.get("brands", 0)) for task, count in counts.items()],
     )
 
 

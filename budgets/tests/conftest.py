@@ -19,6 +19,7 @@ from django_celery_budget import broker
 from django_celery_budget.celery import app
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+PROMTOOL = shutil.which("promtool")
 
 
 @pytest.fixture
@@ -34,6 +35,8 @@ def lacks() -> Iterator[tuple[str, str]]:
         yield "postgres", "no PostgreSQL: name one, as DATABASE_URL=postgres://user@host/database"
     if CHROMIUM is None:
         yield "browser", "no Chromium: install your system's package `chromium`"
+    if PROMTOOL is None:
+        yield "promtool", "no promtool: install your system's package `prometheus`"
     if not settings.REDIS_URL:
         try:
             broker.binary()

@@ -128,8 +128,8 @@ class TestWhatItSays:
         assert found["healthy"] == {of(): 1}
         assert set(found["health_check_level"].values()) == {0}
         assert found["pass_age_seconds"] == {
-            of(job="check_and_pause_campaigns"): 60,
-            of(job="reset_daily_monthly_spend"): 60,
+            of(task="check_and_pause_campaigns"): 60,
+            of(task="reset_daily_monthly_spend"): 60,
         }
         assert set(found["pass_patience_seconds"].values()) == {180}
         assert found["full_check_age_seconds"] == {of(): 60}
@@ -157,11 +157,11 @@ class TestWhatItSays:
 
         found = read(client)
 
-        job = {"job": "check_and_pause_campaigns"}
-        assert found["pass_duration_seconds"] == {of(**job): 1.25}
-        assert found["pass_brands"][of(**job)] == 2
-        assert found["pass_moved_campaigns"][of(**job, event="resumed")] == 1
-        assert found["pass_moved_campaigns"][of(**job, event="paused")] == 0
+        task = {"task": "check_and_pause_campaigns"}
+        assert found["pass_duration_seconds"] == {of(**task): 1.25}
+        assert found["pass_brands"][of(**task)] == 2
+        assert found["pass_moved_campaigns"][of(**task, event="resumed")] == 1
+        assert found["pass_moved_campaigns"][of(**task, event="paused")] == 0
 
     def test_campaigns_by_what_holds_them(self, client: Client) -> None:
         brand = make_brand(daily_budget=0)

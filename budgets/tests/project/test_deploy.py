@@ -63,6 +63,19 @@ def test_the_database_is_migrated_first(name: str) -> None:
     assert wanted == "service_completed_successfully"
 
 
+def test_containers_are_given_every_variable_but_those_that_the_image_decides() -> None:
+    readme = Path(settings.BASE_DIR, "README.md").read_text(encoding="utf-8")
+    table = readme.partition("## Configuration")[2].partition("## In production")[0]
+    rows = re.findall(r"^\| (`[A-Z].*?) \|", table, re.MULTILINE)
+    variables = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    decided = {"DJANGO_ENV", "LOG_FORMAT", "HOST", "PORT", "DEMO", "DEBUG"}
+    without_a_disk = {"BUDGETS_DATA_DIR", "STATIC_ROOT"}
+
+    for name in OURS:
+        given = {key.removesuffix("_FILE") for key in SERVICES[name]["environment"]}
+        assert given == variables - decided - without_a_disk
+
+
 def test_one_service_builds_the_image_and_nobody_asks_a_registry_for_it() -> None:
     assert [name for name in OURS if "build" in SERVICES[name]] == ["migrate"]
     assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
@@ -90,5 +103,8 @@ def test_the_images_own_check_finds_a_web_that_answers(tmp_path: Path) -> None:
 
     assert not is_well()
     with subprocess.Popen([sys.executable, "-m", *serve], env=env) as web:
-        until(is_well)
-        web.terminate()
+        try:
+            until(is_well)
+        finally:
+            # Or it would be waited for, for ever, where the check never finds it.
+            web.terminate()

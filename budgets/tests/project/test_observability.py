@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from budgets.tests.builders import NOW, make_campaign
 
 DEPLOY = Path(settings.BASE_DIR, "deploy")
 RULES = DEPLOY / "prometheus/budget-guardian.rules.yml"
+TRIALS = DEPLOY / "prometheus/budget-guardian.test.yml"
 DASHBOARD = DEPLOY / "grafana/budget-guardian.json"
 ON_CALL = Path(settings.BASE_DIR, "docs/on-call.md").read_text(encoding="utf-8")
 HEADINGS = set(re.findall(r"^#+ (.*)$", ON_CALL, re.MULTILINE))
@@ -84,6 +86,40 @@ def test_every_label_that_is_used_exists(offered: dict[str, set[str]]) -> None:
     for panel in dashboard()["panels"]:
         for target in panel["targets"]:
             assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= given
+
+
+def test_no_label_is_one_that_prometheus_gives_itself(offered: dict[str, set[str]]) -> None:
+    # It would store ours as exported_job, and everything here would speak of its own.
+    assert not {"job", "instance"} & set[str]().union(*offered.values())
+
+
+def promtool(*arguments: str | Path) -> None:
+    ran = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.promtool
+def test_alerts_tell_trouble_from_a_quiet_hour() -> None:
+    promtool("test", "rules", TRIALS)
+
+
+def test_every_alert_is_tried() -> None:
+    tried = set(re.findall(r"BudgetGuardian\w+", TRIALS.read_text(encoding="utf-8")))
+
+    assert tried == {rule["alert"] for rule in rules()}
+
+
+@pytest.mark.promtool
+def test_prometheus_understands_what_the_dashboard_asks(tmp_path: Path) -> None:
+    asked = [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
+    questions = [
+        {"record": f"asked:{number}", "expr": expr.replace("$__rate_interval", "1m")}
+        for number, expr in enumerate(asked)
+    ]
+    file = tmp_path / "questions.yml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": questions}]}))
+
+    promtool("check", "rules", file)
 
 
 @pytest.mark.parametrize("text", list(expressions()))
