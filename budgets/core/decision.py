@@ -141,7 +141,7 @@ def decide(facts: Facts) -> tuple[Hold, ...]:
         Hold.STALE_SPEND: brand.waits_for_reports,
         Hold.OUTSIDE_HOURS: not campaign.hours.is_open(brand.today.weekday(), brand.hour),
     }
-    return tuple(hold for hold in Hold if applies.get(hold, False))
+    return tuple(hold for hold in Hold if applies.get(hold))
 
 
 def next_change(

@@ -190,14 +190,15 @@ def pace(spending: Spending, *, decimals: int = 2) -> Pace:
     month_plan = _planned_month(spending)
     rate = present_rate(today, spending.by_slot, spending.now)
     usual = usual_rate(spending.recent, spending.by_day)
+    month_end, month_reached_at = _month(spending, rate, usual)
     return Pace(
         rate=rate,
         day_plan=day_plan,
         month_plan=month_plan,
         day_end=_day_end(spending, rate),
-        month_end=_month_end(spending, rate, usual),
+        month_end=month_end,
         day_reached_at=_day_reached_at(spending, rate),
-        month_reached_at=_month_reached_at(spending, rate, usual),
+        month_reached_at=month_reached_at,
         recommended_daily_budget=_recommended(spending, decimals),
         is_day_far_behind=is_far_behind(purse.spent_today, day_plan, purse.daily_budget),
         is_month_far_behind=is_far_behind(purse.spent_this_month, month_plan, purse.monthly_budget),
@@ -349,13 +350,6 @@ def _day_end(spending: Spending, rate: Decimal | None) -> Decimal | None:
     return None if rate is None else purse.spent_today + rate * hours(_time_left(spending))
 
 
-def _month_end(spending: Spending, rate: Decimal | None, usual: Decimal | None) -> Decimal | None:
-    purse = spending.purse
-    if purse.month_is_spent:
-        return purse.spent_this_month
-    return None if rate is usual is None else _walk(spending, rate, usual)[0]
-
-
 def _day_reached_at(spending: Spending, rate: Decimal | None) -> datetime | None:
     purse = spending.purse
     if rate is None or purse.daily_budget is None or purse.day_is_spent or purse.month_is_spent:
@@ -363,24 +357,19 @@ def _day_reached_at(spending: Spending, rate: Decimal | None) -> datetime | None
     return _instant(spending.today, spending.now, purse.daily_budget - purse.spent_today, rate)
 
 
-def _month_reached_at(
+def _month(
     spending: Spending, rate: Decimal | None, usual: Decimal | None
-) -> datetime | None:
-    purse = spending.purse
-    if purse.monthly_budget is None or purse.month_is_spent or rate is usual is None:
-        return None
-    return _walk(spending, rate, usual)[1]
-
-
-def _walk(
-    spending: Spending, rate: Decimal | None, usual: Decimal | None
-) -> tuple[Decimal, datetime | None]:
+) -> tuple[Decimal | None, datetime | None]:
     """Go on to the month's end: what will be spent, and when that reaches the monthly budget."""
+    if spending.purse.month_is_spent:
+        return spending.purse.spent_this_month, None
+    # Each period at the rate that is known best for it.
+    now_rate, then_rate = rate or usual, usual or rate
+    if now_rate is None or then_rate is None:
+        return None, None
     purse = spending.purse
     spent, limit, reached_at = purse.spent_this_month, purse.monthly_budget, None
     room = _room(purse.daily_budget, purse.spent_today)
-    # Each period at the rate that is known best for it.
-    now_rate, then_rate = rate or usual or Decimal(0), usual or rate or Decimal(0)
     steps = [(spending.today, now_rate, room)]
     steps += [(day, then_rate, _room(purse.daily_budget, Decimal(0))) for day in spending.ahead]
     for day, hourly, most in steps:

@@ -125,6 +125,8 @@ class TestOpenTime:
         assert all(one.ends == other.begins for one, other in itertools.pairwise(slots))
         assert all(timedelta(0) < slot.ends - slot.begins <= HOUR for slot in slots)
         assert all(slots[opened.slot_at(slot.begins)] is slot for slot in slots)
+        assert opened.slot_at(whole.starts_at - HOUR) == 0
+        assert opened.slot_at(whole.ends_at + HOUR) == len(slots) - 1
 
         asked = timedelta(minutes=span)
         then = opened.after(now, asked)
@@ -282,7 +284,8 @@ class TestMonth:
         assert found.month_reached_at is None
 
     def test_no_day_ahead_spends_more_than_its_budget(self) -> None:
-        budgets = purse(daily_budget=30, monthly_budget=2000, spent_today=30, spent_this_month=400)
+        # Nor today, which is beyond it.
+        budgets = purse(daily_budget=30, monthly_budget=2000, spent_today=35, spent_this_month=400)
 
         assert pace(budgets, by_hour=EVENLY, by_day=WEEK).month_end == 400 + 20 * 30
 
@@ -298,11 +301,27 @@ class TestMonth:
 
         # 24 today, 48 tomorrow, and 28 of the day after, at 2 an hour.
         assert found.month_reached_at == at("2026-11-12T14:00Z")
+        # Or as a whole day ends.
+        found = pace(purse(monthly_budget=472, spent_this_month=400), by_day=WEEK)
+        assert found.month_reached_at == at("2026-11-12T00:00Z")
+
+    @pytest.mark.parametrize(
+        ("budget", "reached_at"), [(424, at("2026-12-01T00:00Z")), (425, None)]
+    )
+    def test_or_as_the_month_ends_or_not_at_all(
+        self, budget: int, reached_at: datetime | None
+    ) -> None:
+        days = {date(2026, 11, number): Decimal(48) for number in range(23, 30)}
+        money = purse(monthly_budget=budget, spent_this_month=400)
+
+        assert pace(money, by_day=days, now=at("2026-11-30T12:00Z")).month_reached_at == reached_at
 
     def test_a_new_brand_is_foreseen_from_its_first_day_on(self) -> None:
         two_days = {date(2026, 11, 8): Decimal(48), date(2026, 11, 9): Decimal(24)}
 
         assert pace(purse(), by_day=two_days).month_end == 20 * 36 + 18
+        with_a_gap = {date(2026, 11, 7): Decimal(48), date(2026, 11, 9): Decimal(24)}
+        assert pace(purse(), by_day=with_a_gap).month_end == 20 * 24 + 12
         assert pace(purse(), by_hour=EVENLY).month_end == 60 + 20 * 120
 
     def test_a_month_that_is_spent_stays_as_it_is(self) -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from budgets.core.decision import Hold
 from budgets.models import Brand, Campaign, Spend
@@ -221,6 +221,30 @@ class TestSpendThatNoTotalCouldHold:
 
         assert totals(poisoned)[0] == 9 * Decimal("9" * 12)
         assert brand.trouble == ""
+
+
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_a_database_that_fails_is_no_brands_trouble(is_alone: bool) -> None:
+    campaign = decided(make_campaign())
+    write_spend(campaign, 5)
+    if not is_alone:  # beside one that no total can hold, so that each is counted by itself
+        TestSpendThatNoTotalCouldHold().campaign()
+    fails = iter([True] if is_alone else [False, True])
+
+    def fail_as_rows_are_marked(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE") and "is_counted" in sql and next(fails):
+            raise OperationalError("disk I/O error")
+        return execute(sql, *rest)
+
+    with (
+        connection.execute_wrapper(fail_as_rows_are_marked),
+        pytest.raises(OperationalError, match="disk"),
+    ):
+        counting.count_uncounted(NOW)
+
+    assert (totals(campaign), campaign.brand.trouble) == ((0, 0), "")
+    assert counting.count_uncounted(NOW).rows == 1
+    assert totals(campaign) == (5, 5)
 
 
 def test_rows_that_cannot_be_counted_hide_none_behind_them(monkeypatch: pytest.MonkeyPatch) -> None:
