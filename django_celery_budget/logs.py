@@ -97,5 +97,7 @@ def config(form: str) -> dict[str, Any]:
             "django.server": {"handlers": [], "propagate": True},
             "gunicorn.error": {"handlers": [], "propagate": True},
             "gunicorn.access": {"handlers": [], "propagate": True},
+            # Who is locked out is worth a line; the name of everybody who mistyped is not.
+            "axes": {"level": "WARNING"},
         },
     }

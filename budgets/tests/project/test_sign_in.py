@@ -74,6 +74,16 @@ class TestWrongPasswords:
         assert "axes_reset_username" in answer.text
         assert not gets_in()
 
+    def test_the_log_names_who_is_locked_out_and_nobody_who_mistyped(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(4):
+            attempt()
+        assert "ana" not in caplog.text
+
+        attempt()
+        assert "Locking out" in caplog.text
+
     def test_four_and_the_right_one_begin_anew(self) -> None:
         for _ in range(2):
             for _ in range(4):
