@@ -97,7 +97,7 @@ def config(form: str) -> dict[str, Any]:
             "django.server": {"handlers": [], "propagate": True},
             "gunicorn.error": {"handlers": [], "propagate": True},
             "gunicorn.access": {"handlers": [], "propagate": True},
-            # Who is locked out is worth a line; the name of everybody who mistyped is not.
+            # A line for each wrong password, which names nobody, and for a lock; not three for each.
             "axes": {"level": "WARNING"},
         },
     }
