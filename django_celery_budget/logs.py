@@ -97,5 +97,7 @@ def config(form: str) -> dict[str, Any]:
             "django.server": {"handlers": [], "propagate": True},
             "gunicorn.error": {"handlers": [], "propagate": True},
             "gunicorn.access": {"handlers": [], "propagate": True},
+            # A line for each wrong password, which names nobody, and for a lock; not three for each.
+            "axes": {"level": "WARNING"},
         },
     }

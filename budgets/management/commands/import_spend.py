@@ -189,7 +189,8 @@ class Command(BaseCommand):
             report = checking.check(file, complaints, said, now=timezone.now())
         except Unreadable as error:
             raise _refused(path, f"  {error}") from None
-        _refuse(path, complaints)
+        remedy = "  --skip-unknown leaves out unknown campaigns, and says what that is in sum"
+        _refuse(path, complaints, remedy if report.unknown and not skip_unknown else "")
         return report
 
     def _import(
@@ -299,9 +300,9 @@ def _refuse_options(options: dict[str, Any]) -> None:
             )
 
 
-def _refuse(path: Path, complaints: Complaints) -> None:
+def _refuse(path: Path, complaints: Complaints, remedy: str = "") -> None:
     if complaints.count:
-        raise _refused(path, complaints.text())
+        raise _refused(path, f"{complaints.text()}\n{remedy}".rstrip())
 
 
 def _refused(path: Path, words: str) -> CommandError:

@@ -56,14 +56,20 @@ def preview(path: Path, content: str | bytes, *options: str) -> list[str]:
     return [line.strip() for line in said[1:]]
 
 
+REMEDY = "  --skip-unknown leaves out unknown campaigns, and says what that is in sum"
+
+
 def refusal(path: Path, content: str | bytes, *options: str) -> list[str]:
-    """Return the complaints about `content`, and prove that nothing was written."""
+    """Return the complaints about `content`, and prove that nothing was written.
+
+    The last words are how to leave out unknown campaigns, if that is what could be done.
+    """
     with pytest.raises(CommandError) as error:
         run(path, content, *options)
     assert not Spend.objects.exists()
     first, *complaints = str(error.value).splitlines()
     assert first == f"{path} was refused and nothing was recorded:"
-    return complaints
+    return [words for words in complaints if words != REMEDY]
 
 
 def report(*rows: tuple[str, str, str, str]) -> str:
@@ -286,6 +292,13 @@ def test_what_is_unknown_is_skipped_on_demand_and_printed_with_its_sum(
     assert said[3].startswith("1 row: 1 recorded.")
     recorded = Spend.objects.get()
     assert (recorded.campaign, recorded.amount) == (agency.search, Decimal(10))
+
+
+def test_a_refusal_says_how_to_skip_where_that_would_help(agency: Agency, path: Path) -> None:
+    for rows, is_said in ((STOVES, True), ([("", "Search", "", "1")], False)):
+        with pytest.raises(CommandError) as error:
+            run(path, report(*rows))
+        assert str(error.value).endswith(REMEDY) == is_said
 
 
 def test_nothing_else_is_skipped(agency: Agency, path: Path) -> None:

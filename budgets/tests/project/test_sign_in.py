@@ -74,6 +74,18 @@ class TestWrongPasswords:
         assert "axes_reset_username" in answer.text
         assert not gets_in()
 
+    def test_the_log_has_a_line_for_each_and_for_the_lock_and_names_nobody(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(4):
+            attempt()
+        assert caplog.text.count("login failure") == 4
+        assert len([line for line in caplog.records if line.name.startswith("axes")]) == 4
+
+        attempt()
+        assert "Locking out" in caplog.text
+        assert "ana" not in caplog.text
+
     def test_four_and_the_right_one_begin_anew(self) -> None:
         for _ in range(2):
             for _ in range(4):
