@@ -168,6 +168,7 @@ class TestPlan:
         ]
 
         assert plan == [0, 0, 50, 100, 100]
+        assert pacing.planned(Decimal(96), day(ALL_DAY), at("2026-11-10T23:30Z")) == 94
 
     def test_without_a_budget_or_open_hours_there_is_none(self) -> None:
         assert pace(purse()).day_plan is None
