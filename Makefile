@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench coverage chaos chaos-selftest screenshots check format clean
+.PHONY: help run test bench coverage mutants chaos chaos-selftest screenshots check format clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -45,6 +45,16 @@ coverage: $(VENV)/.develop ## branches of the rules and their writers that no te
 		$(BIN)/python -m pytest -q -n auto --cov --cov-append --cov-report= --cov-fail-under=0 $(MEASURED) $(ARGS)
 	@$(BIN)/coverage report
 
+MUTANTS := $(VENV)/mutants
+# mutmut takes its configuration from where it stands, and writes beside it: a place of its own.
+# CI: so Hypothesis draws the same examples every time.
+mutants: $(MUTANTS)/.ready ## change the rules in a thousand places; each change must turn a test red
+	@rm -rf var/mutants && mkdir -p var/mutants && cp .mutmut.cfg var/mutants/setup.cfg
+	@ln -s $(addprefix $(CURDIR)/,.pytest.ini budgets django_celery_budget manage.py templates) var/mutants
+	@echo "==> Changing the rules (half an hour or more; ARGS='budgets.core.money*' for some) …"
+	@cd var/mutants && CI=1 $(abspath $(MUTANTS))/bin/mutmut run $(ARGS)
+	@cd var/mutants && $(abspath $(MUTANTS))/bin/mutmut results
+
 check: $(VENV)/.develop ## formatter, linter, import contracts, types, migrations, deployment
 	@echo "==> Formatter";          $(BIN)/ruff format --check .
 	@echo "==> Linter";             $(BIN)/ruff check .
@@ -71,6 +81,13 @@ $(VENV)/.develop: requirements.txt requirements-dev.txt | $(VENV)/bin/python
 	@echo "==> Installing what the product and its tests need (a minute the first time) …"
 	@$(PIP) install -r requirements-dev.txt
 	@touch $@ $(VENV)/.run
+
+# Why another one: .ci/requirements-mutants.txt
+$(MUTANTS)/.ready: requirements.txt requirements-dev.txt .ci/requirements-mutants.txt | $(VENV)/bin/python
+	@echo "==> Installing mutmut and the tests into $(MUTANTS)/ (a minute the first time) …"
+	@$(PYTHON) -m venv $(MUTANTS)
+	@$(MUTANTS)/bin/python -m pip --disable-pip-version-check install -q -r .ci/requirements-mutants.txt
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -168,6 +168,8 @@ class TestPlan:
         ]
 
         assert plan == [0, 0, 50, 100, 100]
+        assert pacing.planned(Decimal(96), day(ALL_DAY), at("2026-11-10T23:30Z")) == 94
+        assert pace(purse(daily_budget=96)).day_plan == 48
 
     def test_without_a_budget_or_open_hours_there_is_none(self) -> None:
         assert pace(purse()).day_plan is None
@@ -337,11 +339,11 @@ class TestRecommendedDailyBudget:
         assert found.recommended_daily_budget == Decimal("40.00")  # 820 over 20.5 days
 
     def test_it_is_rounded_down_to_the_coin(self) -> None:
-        known = spending(purse(monthly_budget=1000), ALL_DAY)
+        known = spending(purse(monthly_budget=1001), ALL_DAY)
 
-        assert pacing.pace(known).recommended_daily_budget == Decimal("48.78")
+        assert pacing.pace(known).recommended_daily_budget == Decimal("48.82")
         assert pacing.pace(known, decimals=0).recommended_daily_budget == 48
-        assert pacing.pace(known, decimals=3).recommended_daily_budget == Decimal("48.780")
+        assert pacing.pace(known, decimals=3).recommended_daily_budget == Decimal("48.829")
 
     def test_only_days_in_flight_count(self) -> None:
         ends = campaign(8, 18, ends_on=date(2026, 11, 12))
