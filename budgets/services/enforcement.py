@@ -151,7 +151,7 @@ def enforce(
     """Decide all campaigns of locked, turned brands; write what differs, and when to look again.
 
     Campaigns of brands that are `behind` (see `rollover.Turned`) are rolled as they are written: to
-    write them twice made everybody's midnight a fifth longer.
+    write them twice made everybody's midnight a quarter longer.
     Raises `StateMoved` when a row is not as it was read: the caller's transaction begins again.
     """
     if not moments:
