@@ -11,6 +11,7 @@ from decimal import Decimal
 from itertools import islice, zip_longest
 from typing import Any, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Case, Count, F, FloatField, Q, Value, When
 from django.db.models.expressions import RawSQL
@@ -163,9 +164,9 @@ def candidates(
 ) -> list[Brand]:
     """Return the brands that seem to need a person most, in no exact order, of those that are wanted.
 
-    Each kind is asked for by itself and has its share of `CANDIDATES`; what one does not need the others
-    take. Sixty that reached a budget must not hide who is far behind. First comes who is nearest to a
-    budget, or farthest behind what `settled` says, for each zone, is over of the day, or of the month.
+    Each kind has its share of `CANDIDATES`; what one does not need the others take. Sixty that reached
+    a budget must not hide who is far behind. First comes who is nearest to a budget, or farthest behind
+    what `settled` says, for each zone, is over of the day, or of the month.
 
     The stored totals propose, they decide nothing: those whose day is over in some zones but not in all
     may be stale, floats are not exact, and nobody's hours are looked at. A stale total only ever seems
@@ -176,17 +177,37 @@ def candidates(
     day = _ratio("daily", since=earliest)
     month = _ratio("monthly", since=month_start(earliest))
     lag = Greatest(_lag_of_day(day, settled), _lag_of_month(month, earliest))
-    rows = _wanted(sight, wanted).annotate(nearness=Greatest(day, month), lag=lag)
-    is_under = Q(nearness__lt=1)
-    active, others = rows.filter(is_active=True), rows.filter(is_under | Q(is_active=False))
-    kinds = {
-        Press.REACHED: active.filter(nearness__gte=1).order_by("-nearness", "name"),
-        # With those that need nobody, by how near they are; inactive ones last.
-        Press.NEAR: others.order_by("-is_active", "-nearness", "name"),
-        Press.BEHIND: active.filter(is_under, lag__gt=-1).order_by("-lag", "name"),
-    }
-    asked = (found for press, found in kinds.items() if wanted.need in ("", press))
-    return in_turn([found[:CANDIDATES] for found in asked], CANDIDATES)
+    rows = _wanted(sight, wanted).annotate(nearness=Greatest(day, month), lag=lag).order_by()
+    asked = [each for each in enumerate(_KINDS.items()) if wanted.need in ("", each[1][0])]
+    if not asked:
+        return []
+    columns = rows.values("id", "name", "is_active", "nearness", "lag")
+    try:
+        scored, params = columns.query.sql_with_params()
+    except EmptyResultSet:
+        return []  # who sees no brand: there is nothing to ask
+    # One reading of all brands: three questions, one for each kind, took twice as long.
+    lists = " UNION ALL ".join(
+        f"SELECT id, row_number() OVER (ORDER BY {order}) * {len(_KINDS)} + {at} AS turn FROM"  # noqa: S608  # ours
+        f" (SELECT * FROM scored WHERE {condition} ORDER BY {order} LIMIT {CANDIDATES}) AS {kind.value}"
+        for at, (kind, (condition, order)) in asked
+    )
+    brands = Brand.objects.raw(
+        f"WITH scored AS MATERIALIZED ({scored}) SELECT brand.* FROM {sets.name_of(Brand)} AS brand"  # noqa: S608  # ours
+        f" JOIN (SELECT id, MIN(turn) AS turn FROM ({lists}) AS listed GROUP BY id) AS proposed"
+        f" ON proposed.id = brand.id ORDER BY turn LIMIT {CANDIDATES}",
+        params,
+    )
+    return list(brands)
+
+
+_KINDS: dict[Press, tuple[str, str]] = {
+    Press.REACHED: ("is_active AND nearness >= 1", "nearness DESC, name"),
+    # With those that need nobody, by how near they are; inactive ones last.
+    Press.NEAR: ("nearness < 1 OR NOT is_active", "is_active DESC, nearness DESC, name"),
+    Press.BEHIND: ("is_active AND nearness < 1 AND lag > -1", "lag DESC, name"),
+}
+"""Which scored brands may be of a kind, and who of them comes first."""
 
 
 def in_turn(groups: Iterable[Iterable[RowT]], room: int) -> list[RowT]:

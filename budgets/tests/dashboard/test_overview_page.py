@@ -441,7 +441,7 @@ def asked(make: Callable[[int], object], wanted: Filter, **seen: object) -> list
 
 @pytest.mark.parametrize(
     ("wanted", "most"),
-    [(Filter(), 11), (Filter(text="search"), 12), (Filter(hold="brand_daily_budget"), 12)],
+    [(Filter(), 9), (Filter(text="search"), 10), (Filter(hold="brand_daily_budget"), 10)],
 )
 def test_the_number_of_statements_does_not_grow_with_the_data(wanted: Filter, most: int) -> None:
     made = iter(range(100))
