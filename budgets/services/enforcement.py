@@ -384,12 +384,10 @@ def _transit(moves: _Moves) -> None:
         day=("date", moves.days),
         month_start=("date", list(map(periods.month_start, moves.days))),
     )
-    totals = rollover.rolled("move.day", "move.month_start")
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {sets.name_of(Campaign)} SET hold = move.new, is_active = (move.new = ''),"  # noqa: S608  # names of ours
-            f" total_daily_spend = {totals.today}, total_monthly_spend = {totals.this_month},"
-            f" spend_day = CASE WHEN spend_day >= move.day THEN spend_day ELSE move.day END"
+            f" {rollover.rolling('move.day', 'move.month_start')}"
             f" FROM {rows} WHERE {sets.name_of(Campaign)}.id = move.id AND hold = move.old"
             # An operator who switches off by raw SQL meanwhile, without the brand's lock, wins.
             " AND (move.new <> '' OR is_enabled)",

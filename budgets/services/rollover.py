@@ -349,16 +349,23 @@ def rolled(day: str, month_start: str) -> Rolled:
     )
 
 
+def rolling(day: str, month_start: str) -> str:
+    """Return the assignments of an UPDATE that bring a row's totals to `day` (see `rolled`)."""
+    as_of = rolled(day, month_start)
+    return (
+        f"total_daily_spend = {as_of.today}, total_monthly_spend = {as_of.this_month},"
+        f" spend_day = CASE WHEN spend_day >= {day} THEN spend_day ELSE {day} END"
+    )
+
+
 def _roll(model: type[Brand | Campaign], column: str, keys: Collection[int], today: date) -> None:
     is_one, array = sets.among(column, keys)
     day, month = map(connection.ops.adapt_datefield_value, (today, periods.month_start(today)))
-    as_of = rolled("%s", "%s")
     with connection.cursor() as cursor:
         cursor.execute(
-            f"UPDATE {sets.name_of(model)} SET total_daily_spend = {as_of.today},"  # noqa: S608  # names of ours
-            f" total_monthly_spend = {as_of.this_month}, spend_day = %s"
+            f"UPDATE {sets.name_of(model)} SET {rolling('%s', '%s')}"  # noqa: S608  # names of ours
             f" WHERE {is_one} AND spend_day < %s",
-            [day, month, day, array, day],
+            [day, month, day, day, array, day],
         )
 
 

@@ -65,6 +65,8 @@ def columns_written(tree: ast.AST) -> set[str]:
     for text in texts(tree):
         if re.search(r"\bSET\b", text):
             written |= set(re.findall(r"(\w+)\s*=", text))
+        # A list of assignments that another module's UPDATE takes in: f"day = {today}, hold = {new}".
+        written |= set(re.findall(r"(?:^|,)\s*(\w+) = $", text))
     return written
 
 
@@ -86,6 +88,7 @@ def writers_of(columns: frozenset[str], *rooms: str) -> set[str]:
         "rows.write(**{'hold': 'ended'})",
         "cursor.execute('UPDATE budgets_campaign SET name = 1, hold = %s')",
         "cursor.execute(f'UPDATE {table} SET hold = %s')",
+        "assignments = f'day = {today}, hold = {new}'",
     ],
 )
 def test_a_column_written_by_any_means_is_seen(code: str) -> None:
