@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,12 +12,10 @@ from django.db import connection
 from django.test import Client
 
 from budgets.tests.colleagues import Colleagues, sessions_of_others
+from budgets.tests.programs import CHROMIUM, PROMTOOL
 from budgets.tests.waiting import until
 from django_celery_budget import broker
 from django_celery_budget.celery import app
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-PROMTOOL = shutil.which("promtool")
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 from playwright.sync_api import sync_playwright
 
 from budgets.tests.children import environment, evict
-from budgets.tests.conftest import CHROMIUM
 from budgets.tests.e2e.test_up import free_port
+from budgets.tests.programs import CHROMIUM
 from budgets.tests.waiting import until
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from pytest_django.live_server_helper import LiveServer
 from budgets.models import Brand
 from budgets.services import passes
 from budgets.tests.builders import make_brand, make_campaign
-from budgets.tests.conftest import CHROMIUM
 from budgets.tests.e2e.household import METRICS_TOKEN, PREPARE, Household, OwnBroker, new_database
+from budgets.tests.programs import CHROMIUM
 from django_celery_budget import broker
 
 QUIETLY = [

@@ -1,4 +1,4 @@
-"""The application as web servers import it."""
+"""The application as web servers import it, and what `make` starts beside the tests."""
 
 from __future__ import annotations
 
@@ -38,3 +38,13 @@ def test_servers_of_either_kind_find_the_site(tmp_path: Path, server: str) -> No
     ended = python(server, env=env)
 
     assert ended.stdout == "200 OK\nok\n", ended.stderr
+
+
+@pytest.mark.parametrize("name", ["chaos.__main__", "screenshots"])
+def test_programs_of_the_tests_start_without_pytest(tmp_path: Path, name: str) -> None:
+    env = environment(tmp_path)
+    del env["DJANGO_SETTINGS_MODULE"]
+
+    ended = python(f"import budgets.tests.{name}", env=env)
+
+    assert ended.returncode == 0, ended.stderr
