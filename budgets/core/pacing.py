@@ -165,7 +165,8 @@ class Pace:
     reached yet, without it, so that one sees how far the rate leads beyond it; the month's days keep
     to the daily budget. `day_reached_at` and `month_reached_at` are when the budget is reached at
     that rate, before the period's end. `recommended_daily_budget` is what each remaining open day may
-    spend, today by what is left of it, for the month to end at its budget; never negative.
+    spend, today by what is left of it, for the month to end at its budget; on the last one, what the
+    whole of it may. Never negative.
     """
 
     rate: Decimal | None
@@ -384,12 +385,15 @@ def _month(
 
 def _recommended(spending: Spending, decimals: int) -> Decimal | None:
     """Return the monthly budget's rest over the remaining open days, today by what is left of it."""
-    budget, spent = spending.purse.monthly_budget, spending.purse.spent_this_month
-    days = _left_of(spending.today, spending.now) + _open(spending.ahead)
-    if budget is None or not days:
+    purse, ahead = spending.purse, _open(spending.ahead)
+    left = _room(purse.monthly_budget, purse.spent_this_month)
+    days = _left_of(spending.today, spending.now) + ahead
+    if left is None or not days:
         return None
-    left = Decimal(0) if reached(spent, budget) else budget - spent
-    return (left / days).quantize(Decimal(1).scaleb(-decimals), ROUND_FLOOR)
+    # On the last open day, what the whole of it may spend: over the five minutes left before midnight
+    # the rest of the month would come to a daily budget that is a hundred times too high tomorrow.
+    daily = left / days if ahead or not left else max(purse.spent_today + left, Decimal(0))
+    return daily.quantize(Decimal(1).scaleb(-decimals), ROUND_FLOOR)
 
 
 def _room(budget: Decimal | None, spent: Decimal) -> Decimal | None:

@@ -383,7 +383,31 @@ class TestRecommendedDailyBudget:
             assert days == 0
         else:
             left = max(budget - spent, Decimal(0)) if budget else Decimal(0)
+            days = days if known.ahead else Decimal(1)
             assert 0 <= left - daily * days <= Decimal("0.01") * days + Decimal("0.001")
+
+    @pytest.mark.parametrize(
+        ("spent_today", "this_month", "expected"),
+        [
+            ("30", "90", "40"),  # 10 more than today's 30 so far
+            ("30", "100", "0"),  # nothing more, whatever was spent
+            ("-5", "98", "0"),  # a credit of today is not to be spent again
+            ("0", "90", "10"),
+        ],
+    )
+    @pytest.mark.parametrize("now", ["2026-11-30T00:00Z", "2026-11-30T23:59Z"])
+    def test_on_the_last_open_day_is_what_the_whole_day_may_spend(
+        self, now: str, spent_today: str, this_month: str, expected: str
+    ) -> None:
+        money = Purse(
+            monthly_budget=Decimal(100),
+            spent_this_month=Decimal(this_month),
+            spent_today=Decimal(spent_today),
+        )
+
+        found = pacing.pace(spending(money, ALL_DAY, now=at(now)))
+
+        assert found.recommended_daily_budget == Decimal(expected)
 
 
 class TestFarBehind:
