@@ -145,19 +145,20 @@ def own_broker(tmp_path: Path) -> Iterator[OwnBroker]:
 
 @pytest.fixture
 def household(
-    tmp_path: Path, request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker
+    tmp_path: Path, own_broker: OwnBroker, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[Household]:
-    """Prepare a fresh database, whose beat ticks every second, with a broker; nothing runs yet."""
-    # The broker that the tests were given, unless the test stops and starts it.
-    mine = "own_broker" in request.fixturenames or not settings.REDIS_URL
-    url = request.getfixturevalue("own_broker").url if mine else settings.REDIS_URL
+    """Prepare a fresh database, whose beat ticks every second, with a broker; nothing runs yet.
+
+    A broker of its own: on one that all are given, the workers of two tests that run at once take each
+    other's ticks. (That all of it works with a Redis that is named is part of `make chaos`.)
+    """
     with ExitStack() as stack:
         stack.enter_context(django_db_blocker.unblock())
         database_url = stack.enter_context(new_database(tmp_path))
         environment = {
             **os.environ,
             "DATABASE_URL": database_url,
-            "REDIS_URL": url,
+            "REDIS_URL": own_broker.url,
             "BUDGETS_DATA_DIR": str(tmp_path),
             "DJANGO_SETTINGS_MODULE": "budgets.tests.e2e.shifted_settings",
             "PYTHONPATH": str(settings.BASE_DIR),

@@ -53,26 +53,29 @@ def said(code: str, env: dict[str, str]) -> str:
     return done.stdout.strip()
 
 
-def test_it_counts_and_pauses_alone_and_ends_in_order(house: dict[str, str]) -> None:
+def test_it_counts_and_pauses_alone_and_ends_in_order(
+    house: dict[str, str], tmp_path: Path
+) -> None:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     assert said(LOOK, house) == "new"
 
-    with subprocess.Popen(
-        [*command, "enforce_budgets", "--every", "0.2"],
-        env=house,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as pacemaker:
+    with (
+        (tmp_path / "out").open("w") as out,
+        subprocess.Popen(
+            [*command, "enforce_budgets", "--every", "0.2"],
+            env={**house, "PYTHONUNBUFFERED": "1"},
+            stdout=out,
+        ) as pacemaker,
+    ):
         until(lambda: said(LOOK, house) == "active")
         said(SPEND, house)
         until(lambda: said(LOOK, house) == "brand_daily_budget")
         assert "passes=ok" in said(HEALTH, house)
+        until(lambda: "1 counted" in (tmp_path / "out").read_text(), (tmp_path / "out").read_text)
         pacemaker.send_signal(signal.SIGTERM)
-        out, _ = pacemaker.communicate(timeout=PATIENCE)
+        assert pacemaker.wait(timeout=PATIENCE) == 0
 
-    assert pacemaker.returncode == 0
-    assert "1 counted" in out
-    assert out.endswith("Stopped.\n")
+    assert (tmp_path / "out").read_text().endswith("Stopped.\n")
 
 
 def test_a_round_that_cannot_be_is_refused(house: dict[str, str]) -> None:
