@@ -16,7 +16,7 @@ run: $(VENV)/.run ## start everything; PORT=8000, HOST=127.0.0.1, DEMO=0 to star
 	@exec $(BIN)/python manage.py up
 
 test: $(VENV)/.develop ## run the tests; ARGS='-k dayparting' to choose
-	@echo "==> Running the tests (six to ten minutes on two cores) …"
+	@echo "==> Running the tests (ten minutes on two cores, twenty on slow ones) …"
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 bench: $(VENV)/.run ## measure passes, ingestion and pages; ARGS='--campaigns 100000' for more
