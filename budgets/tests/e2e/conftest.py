@@ -15,7 +15,6 @@ from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connections
-from django.db.utils import ConnectionHandler
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
@@ -23,7 +22,7 @@ from pytest_django.live_server_helper import LiveServer
 from budgets.models import Brand
 from budgets.services import passes
 from budgets.tests.builders import make_brand, make_campaign
-from budgets.tests.e2e.household import METRICS_TOKEN, PREPARE, Household, OwnBroker, new_database
+from budgets.tests.e2e.household import METRICS_TOKEN, Household, OwnBroker, new_database, settled
 from budgets.tests.programs import CHROMIUM
 from django_celery_budget import broker
 
@@ -165,14 +164,4 @@ def household(
             "PYTHONUNBUFFERED": "1",
             "METRICS_TOKEN": METRICS_TOKEN,
         }
-        from django_celery_budget.settings import database
-
-        handler = ConnectionHandler({"default": database(database_url)})
-        house = Household(tmp_path, environment, handler["default"])
-        house.manage("migrate", "--verbosity=0")
-        house.manage("shell", "--no-imports", "-c", PREPARE)
-        yield house
-        for process in house.running:
-            process.kill()
-            process.wait()
-        handler.close_all()
+        yield stack.enter_context(settled(tmp_path, environment))

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.utils import ConnectionHandler
 
 from budgets.tests.chaos.clock import Clock
 from budgets.tests.waiting import PATIENCE, until
@@ -177,6 +178,24 @@ class Household:
 def from_now(clock: datetime) -> timedelta:
     """Return how far a clock is ahead that shows `clock` now."""
     return clock - datetime.now(UTC)
+
+
+@contextmanager
+def settled(
+    home: Path, environment: dict[str, str], *, ahead: timedelta = timedelta(0)
+) -> Iterator[Household]:
+    """Give a household on the fresh database of its environment; whatever it started ends with it."""
+    from django_celery_budget.settings import database
+
+    handler = ConnectionHandler({"default": database(environment["DATABASE_URL"])})
+    house = Household(home, environment, handler["default"], ahead=ahead)
+    house.manage("migrate", "--verbosity=0")
+    house.manage("shell", "--no-imports", "-c", PREPARE)
+    yield house
+    for process in house.running:
+        process.kill()
+        process.wait()
+    handler.close_all()
 
 
 @contextmanager

@@ -11,12 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from django.db.utils import ConnectionHandler
 from pytest_django import DjangoDbBlocker
 
 from budgets.tests.chaos.servers import Postgres, ServersMissing
 from budgets.tests.children import environment
-from budgets.tests.e2e.household import METRICS_TOKEN, NOON, PREPARE, Household, from_now
+from budgets.tests.e2e.household import METRICS_TOKEN, NOON, Household, from_now, settled
 from budgets.tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.slow
@@ -76,26 +75,15 @@ def household(
 ) -> Iterator[Household]:
     """A web server, and passes every second; there is no broker, which neither needs."""
     postgres.make("budgets")
-    url = postgres.url("budgets")
     variables = {
-        "DATABASE_URL": url,
+        "DATABASE_URL": postgres.url("budgets"),
         "METRICS_TOKEN": METRICS_TOKEN,
         "REDIS_URL": "redis://[::1]:1",
     }
     env = environment(tmp_path, **variables)
     env["DJANGO_SETTINGS_MODULE"] = "budgets.tests.e2e.shifted_settings"
-    with django_db_blocker.unblock():
-        from django_celery_budget.settings import database
-
-        handler = ConnectionHandler({"default": database(url)})
-        house = Household(tmp_path, env, handler["default"], ahead=from_now(NOON))
-        house.manage("migrate", "--verbosity=0")
-        house.manage("shell", "--no-imports", "-c", PREPARE)
+    with django_db_blocker.unblock(), settled(tmp_path, env, ahead=from_now(NOON)) as house:
         yield house
-        for process in house.running:
-            process.kill()
-            process.wait()
-        handler.close_all()
 
 
 def report(address: str, key: str, batch: int) -> tuple[int, dict[str, int]]:
