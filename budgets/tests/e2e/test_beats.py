@@ -19,6 +19,8 @@ PAUSED = ("", "brand_daily_budget", "spend")
 PAUSED_ONCE = [("undecided", "", "edit"), PAUSED]
 RESUMED_ONCE = [*PAUSED_ONCE, ("brand_daily_budget", "", "spend")]
 CHECK = "check_and_pause"
+WITHOUT_TICKS = {"beat", "passes", "worker"}
+"""A worker is proved by what it does: when its last pass of any kind is old, its line is red too."""
 
 
 def move_in(household: Household) -> str:
@@ -77,7 +79,7 @@ def test_without_a_beat_health_is_red_and_a_pacemaker_stands_in(household: House
     beat.wait()
 
     # Of passes and ticks every second, three are missing.
-    until_red(household, address, {"passes", "beat"})
+    until_red(household, address, WITHOUT_TICKS)
     household.spend(OVER, TODAY)
     pacemaker = household.pacemaker()
     household.until_held("brand_daily_budget")
@@ -159,7 +161,7 @@ def test_a_beat_alone_an_hour_ahead_or_behind_is_red_or_does_no_harm(household: 
 
     # Its ticks are out of date when they come.
     clock.jump(-HOUR)
-    until_red(household, address, {"passes", "beat"})
+    until_red(household, address, WITHOUT_TICKS)
 
     clock.jump(HOUR)
     until_red(household, address, set())
