@@ -106,6 +106,17 @@ class TestOpenTime:
         assert day(tuesday).open_time == 8 * HOUR
         assert not day(tuesday, now=NOON + timedelta(days=1)).open_time
 
+    def test_the_days_of_a_zone_begin_at_its_own_midnights(self) -> None:
+        tokyo = zone_named("Asia/Tokyo")
+        first, last = date(2026, 11, 9), date(2026, 11, 10)
+
+        days = pacing.open_days(tokyo, first, last, local_day(tokyo, NOON), [ALL_DAY])
+
+        assert [(each.date, each.slots[0].begins) for each in days] == [
+            (first, at("2026-11-08T15:00Z")),
+            (last, at("2026-11-09T15:00Z")),
+        ]
+
     @given(
         zone=st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"]),
         on=st.dates(date(2020, 1, 1), date(2030, 1, 1)),
@@ -199,6 +210,11 @@ class TestPresentRate:
         found = pace(purse(daily_budget=90), campaign(8, 11), by_hour={8: 5, 9: 5, 10: 5, 11: 77})
 
         assert found.rate == 5
+
+    def test_cents_are_a_rate_too(self) -> None:
+        found = pace(purse(daily_budget=90), by_hour={11: "0.10"})
+
+        assert found.rate == Decimal("0.04")  # 4 x 0.10 / (1 + 2 + 3 + 4) hours
 
     @pytest.mark.parametrize("by_hour", [{}, {3: 50}, {11: -5}])
     def test_without_spend_in_these_hours_nothing_is_foreseen(
