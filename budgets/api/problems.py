@@ -21,6 +21,8 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as ShapeError
 
+from budgets.services import meters
+
 logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
@@ -219,6 +221,7 @@ def _too_big(_error: RequestDataTooBig) -> Problem:
 def _database_down(error: Exception) -> Problem:
     # Not the caller's doing, but he may send the same again: ids and keys make that safe.
     logger.error("the database failed: %s", error)
+    meters.UNAVAILABLE.inc()
     return Problem(
         503,
         "unavailable",

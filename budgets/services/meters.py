@@ -26,6 +26,11 @@ EVENTS = Counter(
     ["outcome"],
     registry=OURS,
 )
+UNAVAILABLE = Counter(
+    "budget_guardian_unavailable_requests",
+    "Requests that the API answered with 503, because the database failed or has no room.",
+    registry=OURS,
+)
 PAUSE_SECONDS = Histogram(
     "budget_guardian_spend_pause_seconds",
     "From the arrival of spend at the API until the pauses that it caused were committed.",

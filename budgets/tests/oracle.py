@@ -59,6 +59,11 @@ class BrandFact:
 
     pk: int = 0
     zone: str = "UTC"
+    """The one in force."""
+    wanted_zone: str = ""
+    """The one that takes over at the next midnight of the one in force; empty: none."""
+    day: date | None = None
+    """The day of which its totals speak; ``None``: it was never looked at."""
     is_active: bool = True
     daily: Decimal | None = None
     monthly: Decimal | None = None
@@ -79,7 +84,10 @@ class BrandFact:
         return now.astimezone(ZoneInfo(self.zone))
 
     def look(self, now: datetime) -> None:
-        """Begin to wait, or cease to: what somebody wrote counts from when it is first looked at."""
+        """Take up what somebody wrote: a zone at midnight, the rest from when it is first looked at."""
+        if self.wanted_zone and (self.day is None or self.day < self.today(now)):
+            self.zone, self.wanted_zone = self.wanted_zone, ""
+        self.day = self.today(now)
         if self.patience is None:
             self.heard_at = None
         elif self.heard_at is None:

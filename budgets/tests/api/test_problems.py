@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from budgets.api import problems
 from budgets.api.problems import FieldError
 from budgets.models import Campaign
+from budgets.services import meters
 from budgets.tests.api.programs import Program, ids_of, operations, stranger
 
 PATHS = {operation.path for operation in operations()}
@@ -67,6 +68,10 @@ def test_a_database_that_is_down_is_not_the_callers_fault(
     def refuse(*_args: object, **_kwargs: object) -> None:
         raise failure("it is down: postgres://user:password@host")
 
+    def refused() -> float:
+        return meters.OURS.get_sample_value("budget_guardian_unavailable_requests_total") or 0
+
+    before = refused()
     with monkeypatch.context() as patch:
         patch.setattr("django.db.backends.utils.CursorWrapper.execute", refuse)
         answers = [program.get("/brands"), program.stream(b'{"id": "1"}')]
@@ -74,6 +79,7 @@ def test_a_database_that_is_down_is_not_the_callers_fault(
     for answer in answers:
         assert "password" not in answer.problem(503, "unavailable")["detail"]
         assert answer.headers["Retry-After"] == "5"
+    assert refused() == before + len(answers)
 
 
 def test_a_half_of_a_pair_of_surrogates_breaks_no_answer(program: Program, tents: Campaign) -> None:

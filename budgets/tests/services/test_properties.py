@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -18,6 +19,7 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -27,6 +29,7 @@ from budgets.models import Brand, Campaign, PassRecord, Spend, StatusChange
 from budgets.queries.explain import explain
 from budgets.services import editing, ingestion, passes, reconciliation
 from budgets.services.ingestion import Answer, SpendEvent
+from budgets.services.to_date import ReportedSpend, record_to_date
 from budgets.tests.builders import NOW, decided, make_brand, make_campaign, spend, state, totals
 from budgets.tests.oracle import NOTHING, BrandFact, CampaignFact, Row, World
 
@@ -101,7 +104,12 @@ STRIDES = st.one_of(
     st.integers(1, 60).map(lambda hours: timedelta(hours=hours)),
     st.integers(2, 40).map(lambda days: timedelta(days=days)),
 )
-PATIENCE = st.none() | st.integers(1, 30).map(lambda hours: timedelta(hours=hours))
+# Three in four wait for reports, most of them not for longer than a stride.
+PATIENCE = st.one_of(
+    st.none(),
+    *(st.integers(1, most).map(lambda hours: timedelta(hours=hours)) for most in (3, 12, 30)),
+)
+HELD_WHEN_STALE = st.sampled_from([True, True, False])
 DAYS_AGO = st.one_of(st.just(0), st.integers(0, 3), st.integers(0, 45))
 SOURCE = "platform"
 
@@ -137,7 +145,7 @@ def brand_facts(draw: st.DrawFn, now: datetime) -> BrandFact:
         daily=draw(BUDGETS),
         monthly=draw(BUDGETS),
         patience=draw(PATIENCE),
-        is_held_when_stale=draw(st.booleans()),
+        is_held_when_stale=draw(HELD_WHEN_STALE),
         heard_at=now,
     )
     brand.campaigns = draw(st.lists(campaign_facts(brand.today(now)), min_size=1, max_size=3))
@@ -197,12 +205,20 @@ def spelled(campaign: CampaignFact) -> str | None:
     return ";".join(f"{WEEKDAYS[day]} {hour}-{hour + 1}" for day, hour in campaign.week)
 
 
-def report(world: World, campaign: CampaignFact, day: date, amount: Decimal, now: datetime) -> None:
+def report(
+    world: World,
+    campaign: CampaignFact,
+    day: date,
+    amount: Decimal,
+    now: datetime,
+    external_id: str | None = None,
+) -> SpendEvent:
     """Record an amount through the front door; the oracle takes down what was accepted."""
-    event = SpendEvent(campaign_id=campaign.pk, date=day, amount=amount)
+    event = SpendEvent(campaign_id=campaign.pk, date=day, amount=amount, external_id=external_id)
     receipt = ingestion.record([event], source=SOURCE, now=now)
     if receipt.count(Answer.RECORDED):
         world.rows.append(Row(campaign=campaign, date=day, amount=amount, recorded_at=now))
+    return event
 
 
 def smuggle(
@@ -455,7 +471,8 @@ class LifeOfAnAgency(RuleBasedStateMachine):
         self.world = World([])
         self.now = TURNING_POINTS[0]
         self.clock_went_back = False
-        self.reported = 0
+        self.sent: list[tuple[BrandFact, SpendEvent]] = []
+        self.to_date: dict[tuple[int, date], Decimal] = defaultdict(Decimal)
 
     def teardown(self) -> None:
         self.ends.__exit__(None, None, None)
@@ -478,11 +495,39 @@ class LifeOfAnAgency(RuleBasedStateMachine):
         brand = self.world.brand_of(campaign)
         day = brand.today(self.now) - timedelta(days=days_ago)
         now, known = self.instant_of(brand), len(self.world.rows)
-        report(self.world, campaign, day, amount, self.now)
+        event = report(self.world, campaign, day, amount, self.now, f"e{len(self.sent)}")
         brand.look(now)
         for row in self.world.rows[known:]:
+            self.sent.append((brand, event))
             brand.hear(now, now)
             row.recorded_at = None
+        self.assert_none_runs_past_its_budget(brand)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def an_event_is_sent_again(self, data: st.DataObject) -> None:
+        brand, event = data.draw(st.sampled_from(self.sent), "event")
+        now = self.instant_of(brand)
+        receipt = ingestion.record([event], source=SOURCE, now=self.now)
+        brand.look(now)
+        # Refused, where by now it is too old, or in the future of a clock that went back.
+        assert not receipt.count(Answer.RECORDED)
+        self.assert_none_runs_past_its_budget(brand)
+
+    @rule(data=st.data(), days_ago=DAYS_AGO, amount=AMOUNTS)
+    def report_spend_to_date(self, data: st.DataObject, days_ago: int, amount: Decimal) -> None:
+        campaign = self.some_campaign(data)
+        brand = self.world.brand_of(campaign)
+        now, day = self.instant_of(brand), brand.today(self.now) - timedelta(days=days_ago)
+        row = ReportedSpend(campaign_id=campaign.pk, date=day, spend_to_date=amount)
+        receipt = record_to_date([row], source="to date", now=self.now)
+        brand.look(now)
+        if not receipt.count(Answer.REJECTED):
+            brand.hear(now, now)
+            known, self.to_date[campaign.pk, day] = self.to_date[campaign.pk, day], amount
+            assert receipt.count(Answer.RECORDED) == (amount != known)
+            if amount != known:
+                self.world.rows.append(Row(campaign=campaign, date=day, amount=amount - known))
         self.assert_none_runs_past_its_budget(brand)
 
     def assert_none_runs_past_its_budget(self, brand: BrandFact) -> None:
@@ -607,11 +652,14 @@ class LifeOfAnAgency(RuleBasedStateMachine):
 
     def rewrite_brand(self, data: st.DataObject, fact: BrandFact, row: Brand) -> list[str]:
         """Put other values on both; return the columns."""
+        zone = data.draw(st.just(fact.zone) | st.sampled_from(ZONES), "zone")
+        fact.wanted_zone = zone if zone != fact.zone else ""
         fact.is_active = data.draw(st.booleans(), "active")
         fact.daily, fact.monthly = data.draw(BUDGETS, "daily"), data.draw(BUDGETS, "monthly")
         fact.patience = data.draw(PATIENCE, "patience")
-        fact.is_held_when_stale = data.draw(st.booleans(), "held when stale")
+        fact.is_held_when_stale = data.draw(HELD_WHEN_STALE, "held when stale")
         columns = {
+            "timezone": zone,
             "is_active": fact.is_active,
             "daily_budget": fact.daily,
             "monthly_budget": fact.monthly,
@@ -641,15 +689,24 @@ class LifeOfAnAgency(RuleBasedStateMachine):
             self.assert_decided()
 
     def assert_decided(self) -> None:
+        states = in_force(self.world)
         for brand in self.world.brands:
-            expected = self.world.holds(brand, self.instant_of(brand))
-            states = in_force(self.world)
+            now = self.instant_of(brand)
+            expected = self.world.holds(brand, now)
             assert {pk: states[pk] for pk in expected} == expected
+            row = Brand.objects.get(pk=brand.pk)
+            assert (row.current_timezone, row.spend_day) == (brand.zone, brand.today(now))
+            assert row.last_report_at == brand.heard_at
         assert_nothing_left_to_do(self.now)
 
     def instant_of(self, brand: BrandFact) -> datetime:
-        """Return the instant that counts: what was seen once is not unseen by five minutes."""
-        seen = Brand.objects.get(pk=brand.pk).decided_at
+        """Return the instant that counts: what was seen once is not unseen by five minutes.
+
+        Ask before anything is done: its day is read then too, because a clock that went back is found
+        out late.
+        """
+        row = Brand.objects.get(pk=brand.pk)
+        brand.day, seen = row.spend_day, row.decided_at
         return seen if self.now < seen <= self.now + timedelta(minutes=5) else self.now
 
     @invariant()
