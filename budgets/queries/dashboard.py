@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import islice, zip_longest
-from typing import Any, TypeVar
+from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
@@ -49,8 +48,6 @@ RUNNING = "running"
 """What `Filter.hold` says for campaigns that nothing holds."""
 
 ZERO = Decimal(0)
-
-RowT = TypeVar("RowT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,12 +205,6 @@ _KINDS: dict[Press, tuple[str, str]] = {
     Press.BEHIND: ("is_active AND nearness < 1 AND lag > -1", "lag DESC, name"),
 }
 """Which scored brands may be of a kind, and who of them comes first."""
-
-
-def in_turn(groups: Iterable[Iterable[RowT]], room: int) -> list[RowT]:
-    """Return `room` rows of groups, the first of each, then the second of each, and no row twice."""
-    turns = (row for turn in zip_longest(*groups) for row in turn if row is not None)
-    return list(islice(dict.fromkeys(turns), room))
 
 
 def matching_campaigns(sight: Sight, wanted: Filter, limit: int) -> list[Campaign]:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import accumulate, groupby
+from itertools import accumulate, groupby, islice, zip_longest
 from typing import Any
 
 from django.urls import reverse
@@ -228,7 +228,7 @@ def build(reader: Reader, wanted: Filter, *, admin_url: str = "") -> Page:
         for press in Press
         if wanted.need in ("", press)
     }
-    first = dashboard.in_turn(
+    first = in_turn(
         [[each.moment.brand.pk for each in group] for group in groups.values()],
         CANDIDATES if wanted.need else SHOWN_NEEDS,
     )
@@ -282,6 +282,12 @@ def build(reader: Reader, wanted: Filter, *, admin_url: str = "") -> Page:
         admin_url=admin_url,
         sees_all=sight.brand_ids is None,
     )
+
+
+def in_turn(groups: Iterable[Iterable[int]], room: int) -> list[int]:
+    """Return `room` keys of groups, the first of each, then the second of each, and no key twice."""
+    turns = (key for turn in zip_longest(*groups) for key in turn if key is not None)
+    return list(islice(dict.fromkeys(turns), room))
 
 
 def _holds(reader: Reader, by_hold: Mapping[str, int], wanted: Filter) -> list[HoldCount]:

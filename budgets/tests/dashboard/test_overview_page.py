@@ -76,6 +76,11 @@ def names(lines: list[BrandLine]) -> list[str]:
     return [line.name for line in lines]
 
 
+def test_keys_are_taken_in_turn_and_once() -> None:
+    assert page.in_turn([[1, 2, 3], [], [3, 4]], 3) == [1, 3, 2]
+    assert page.in_turn([[1], [1], [2, 1, 5]], 9) == [1, 2, 5]
+
+
 class TestTheWhole:
     def test_campaigns_are_counted_by_what_holds_them_and_the_slices_fill_the_bar(self) -> None:
         make_brand("spent", 100)

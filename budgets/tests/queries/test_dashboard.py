@@ -114,11 +114,6 @@ def test_one_kind_alone_may_be_asked_for(need: str, found: list[str]) -> None:
     assert [row.name for row in rows] == found
 
 
-def test_rows_are_taken_in_turn_and_once() -> None:
-    assert dashboard.in_turn([[1, 2, 3], [], [3, 4]], 3) == [1, 3, 2]
-    assert dashboard.in_turn([[1], [1], [2, 1, 5]], 9) == [1, 2, 5]
-
-
 def test_inactive_brands_come_last() -> None:
     brand("archived", today=100, is_active=False)
     brand("quiet")
