@@ -152,7 +152,7 @@ class Need(StrEnum):
                 return Press.REACHED
             case Need.MONTH_SOON | Need.DAY_SOON:
                 return Press.NEAR
-            case Need.DAY_BEHIND | Need.MONTH_BEHIND:
+            case _:
                 return Press.BEHIND
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from budgets.core import pacing
 from budgets.core.dayparting import Hours
 from budgets.core.decision import CampaignFacts, Purse
-from budgets.core.pacing import HOUR, Need, OpenDay, Pace, Spending
+from budgets.core.pacing import HOUR, Need, OpenDay, Pace, Press, Spending
 from budgets.core.periods import day_of, local_day, month_start, zone_named
 from budgets.tests.builders import at
 
@@ -503,3 +503,8 @@ class TestNeeds:
         assert (
             self.of(purse(daily_budget=1, spent_today=1), campaign(ends_on=date(2026, 11, 9))) == []
         )
+
+    def test_needs_of_one_kind_stand_together_the_more_pressing_kind_first(self) -> None:
+        kinds = [need.press for need in Need]
+
+        assert [kind for kind, _ in itertools.groupby(kinds)] == list(Press)
