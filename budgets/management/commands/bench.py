@@ -129,18 +129,22 @@ class Command(BaseCommand):
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM end the benchmark as Ctrl-C does, so that its databases are cleared away."""
+    """Let SIGTERM end the benchmark as Ctrl-C does, so that its databases are cleared away.
+
+    And SIGINT itself too where a shell had it ignored, as it does for what runs in the background.
+    """
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, end)
+    before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except KeyboardInterrupt:
         raise CommandError("Stopped; the benchmark's databases are gone.", returncode=130) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _machine(stage: Stage) -> dict[str, Any]:
