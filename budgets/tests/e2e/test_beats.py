@@ -69,7 +69,7 @@ def test_two_beats_double_the_ticks_and_nothing_else(household: Household) -> No
 
     assert household.totals() == (OVER, OVER)
     assert household.changes() == PAUSED_ONCE
-    assert household.red(address) == set()
+    until_red(household, address, set())
 
 
 def test_without_a_beat_health_is_red_and_a_pacemaker_stands_in(household: Household) -> None:
@@ -92,7 +92,7 @@ def test_without_a_beat_health_is_red_and_a_pacemaker_stands_in(household: House
     household.spend(UNDER_AGAIN, TODAY)
     household.until_held("")
     assert household.changes() == RESUMED_ONCE
-    assert household.red(address) == set()
+    until_red(household, address, set())
 
 
 def test_a_clock_that_is_set_forward_brings_no_burst_of_passes(household: Household) -> None:
@@ -153,7 +153,7 @@ def test_a_beat_alone_an_hour_ahead_or_behind_is_red_or_does_no_harm(household: 
     clock.jump(HOUR)
     household.spend(OVER, TODAY)
     household.until_held("brand_daily_budget")
-    assert household.red(address) == set()
+    until_red(household, address, set())
 
     clock.jump(-HOUR)
     household.spend(UNDER_AGAIN, TODAY)
