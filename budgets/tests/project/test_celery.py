@@ -9,8 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import billiard.pool
 import pytest
 from django.conf import settings
 
@@ -234,3 +236,16 @@ class TestAMessageInHandWhenTheBrokerGoes:
         in_hand.ack_log_error(logging.getLogger(), lost)
 
         assert "Couldn't ack" in caplog.text
+
+
+def test_a_pool_process_does_not_wait_half_a_minute_for_a_worker_that_reads_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[float] = []
+    pool: Any = billiard.pool  # its stubs leave out what this is about
+    monkeypatch.setattr(pool.time, "sleep", waits.append)
+    process = pool.Worker.__new__(pool.Worker)
+    process.on_ready_counter = SimpleNamespace(value=0)
+
+    assert not process._ensure_messages_consumed(completed=1)
+    assert 1 <= sum(waits) <= 5
