@@ -67,10 +67,11 @@ def get_serving(request: HttpRequest) -> HttpResponse:
     brand_ids = principal_of(request).brand_ids
     # The version before the list: see `queries.serving`.
     etag = f'"{serving.version(brand_ids)}"'
-    if (unchanged := get_conditional_response(request, etag=etag)) is not None:
-        return unchanged
-    body = json.dumps({"campaigns": serving.serving(brand_ids)}, separators=(",", ":"))
-    response = HttpResponse(body, content_type="application/json")
+    response = get_conditional_response(request, etag=etag)
+    if response is None:
+        body = json.dumps({"campaigns": serving.serving(brand_ids)}, separators=(",", ":"))
+        response = HttpResponse(body, content_type="application/json")
+    # A 304 says them too (RFC 9110, 15.4.5): a cache in between goes by them.
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-cache"
     return response

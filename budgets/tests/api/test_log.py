@@ -107,6 +107,10 @@ class TestServing:
 
         assert first.json == {"campaigns": [campaign.pk]}
         assert (same.status, same.content) == (304, b"")
+        assert same.headers["ETag"] == tag
+        assert (
+            same.headers["Cache-Control"] == first.headers["Cache-Control"] == "private, no-cache"
+        )
         assert (other.status, other.json) == (200, {"campaigns": []})
         assert other.headers["ETag"] != tag
 
