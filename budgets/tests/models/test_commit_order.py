@@ -166,7 +166,7 @@ def test_a_log_that_moved_to_another_kind_of_database_can_be_followed() -> None:
     assert reconciliation.check() == []
     switch(campaign, on=False)
     reader = Reader()
-    reader.poll()
+    reader.until_told(*StatusChange.objects.values_list("pk", flat=True))
     assert_told_once_and_in_sequence(reader)
 
 

@@ -33,7 +33,9 @@ from budgets.services.to_date import ReportedSpend, record_to_date
 from budgets.tests.builders import NOW, decided, make_brand, make_campaign, spend, state, totals
 from budgets.tests.oracle import NOTHING, BrandFact, CampaignFact, Row, World
 
-pytestmark = pytest.mark.django_db
+# Each example a transaction of its own, and none around them all: on PostgreSQL a test of half a minute
+# would keep the feed of the log back, in all databases, for whoever tests that meanwhile.
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 # HYPOTHESIS_PROFILE=thorough looks for minutes instead of seconds.
 IS_THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
